@@ -1,0 +1,183 @@
+//! The HTTP client that asks upstreams.
+//!
+//! Resolver and TLS are made when they are first needed: both fail on a machine without nameservers or roots, and
+//! loopback needs neither. No redirects, no cookies, no proxy: what an upstream says is passed on. Only a GET or HEAD whose
+//! kept connection turned out to be closed is sent once more (RFC 9110 §9.2.2).
+
+mod body;
+mod names;
+mod tls;
+
+pub(crate) use body::{Body, BoxError, Quiet, empty, whole};
+
+use body::{Activity, Watched};
+use http::{Method, Request, Response, Uri};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{self, ResponseFuture, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use larder::OriginError;
+use larder_core::origin_id::Upstream;
+use names::Names;
+use std::{
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept: less than the minute after which common servers close theirs.
+const IDLE: Duration = Duration::from_secs(50);
+/// The most header lines that are read; more are refused.
+pub(crate) const MAX_HEADERS: usize = 256;
+
+type Plain = legacy::Client<HttpConnector<Names>, Body>;
+type Tls = legacy::Client<hyper_rustls::HttpsConnector<HttpConnector<Names>>, Body>;
+
+/// Asks upstreams. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub(crate) struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connector: HttpConnector<Names>,
+    plain: Plain,
+    tls: OnceLock<Tls>,
+    silence: Duration,
+}
+
+impl Client {
+    /// A client that gives an upstream up after `silence` without a byte in either direction.
+    pub(crate) fn new(silence: Duration) -> Self {
+        let mut connector = HttpConnector::new_with_resolver(Names::default());
+        connector.set_nodelay(true);
+        connector.enforce_http(false);
+        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_keepalive(Some(Duration::from_secs(30)));
+        let plain = settings().build(connector.clone());
+        Self { inner: Arc::new(Inner { connector, plain, tls: OnceLock::new(), silence }) }
+    }
+
+    /// Sends `request`, whose URI is path and query, to `upstream`; its `Host` becomes the upstream's.
+    pub(crate) async fn send(
+        &self,
+        upstream: &Upstream,
+        request: Request<Body>,
+    ) -> Result<Response<Quiet<Incoming>>, OriginError> {
+        let again = repeated(&request);
+        let answer = match (self.attempt(upstream, request).await, again) {
+            (Err(Failed { cut: true, .. }), Some(again)) => self.attempt(upstream, again).await,
+            (first, _) => first,
+        };
+        answer.map(|answer| answer.map(|body| Quiet::new(body, self.inner.silence))).map_err(|failed| failed.error)
+    }
+
+    async fn attempt(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failed> {
+        let activity = Arc::new(Activity::new());
+        let request = addressed(upstream, request, &activity)?;
+        let pending = self.start(upstream, request)?;
+        answered(pending, &activity, self.inner.silence).await
+    }
+
+    fn start(&self, upstream: &Upstream, request: Request<Body>) -> Result<ResponseFuture, OriginError> {
+        Ok(if upstream.is_https() { self.tls()?.request(request) } else { self.inner.plain.request(request) })
+    }
+
+    /// A failure is not remembered: the roots may be there the next time.
+    fn tls(&self) -> Result<&Tls, OriginError> {
+        if let Some(client) = self.inner.tls.get() {
+            return Ok(client);
+        }
+        let connector = tls::connector(self.inner.connector.clone()).map_err(OriginError::Unreachable)?;
+        Ok(self.inner.tls.get_or_init(|| settings().build(connector)))
+    }
+}
+
+/// Why an attempt came to nothing.
+struct Failed {
+    error: OriginError,
+    /// The connection stood, and ended before a word of the answer.
+    cut: bool,
+}
+
+impl From<OriginError> for Failed {
+    fn from(error: OriginError) -> Self {
+        Self { error, cut: false }
+    }
+}
+
+/// The same request once more, where it may be sent twice: it has no body and changes nothing.
+fn repeated(request: &Request<Body>) -> Option<Request<Body>> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_end_stream();
+    let again = || {
+        let mut again = Request::new(empty());
+        *again.method_mut() = request.method().clone();
+        *again.uri_mut() = request.uri().clone();
+        *again.headers_mut() = request.headers().clone();
+        again
+    };
+    safe.then(again)
+}
+
+fn settings() -> legacy::Builder {
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).timer(TokioTimer::new());
+    builder.http1_max_headers(MAX_HEADERS);
+    builder
+}
+
+/// Puts the upstream's scheme, authority and `Host` onto `request`.
+fn addressed(
+    upstream: &Upstream,
+    request: Request<Body>,
+    activity: &Arc<Activity>,
+) -> Result<Request<Body>, OriginError> {
+    let (mut parts, body) = request.into_parts();
+    let scheme = if upstream.is_https() { "https" } else { "http" };
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let uri = Uri::builder().scheme(scheme).authority(upstream.authority()).path_and_query(target).build();
+    parts.uri = uri.map_err(|error| OriginError::Unreachable(format!("`{target}` is not a target: {error}")))?;
+    parts.headers.remove(http::header::HOST);
+    Ok(Request::from_parts(parts, Watched::new(body, activity.clone()).boxed_unsync()))
+}
+
+/// Waits for the headers for as long as something moves: a large upload takes its time.
+async fn answered(
+    pending: ResponseFuture,
+    activity: &Activity,
+    silence: Duration,
+) -> Result<Response<Incoming>, Failed> {
+    let mut pending = pin!(pending);
+    loop {
+        match timeout_at(activity.last() + silence, &mut pending).await {
+            Ok(answer) => {
+                let failed = |error: legacy::Error| Failed {
+                    error: OriginError::Unreachable(chain(&error)),
+                    cut: !error.is_connect() && !has_answered(&error),
+                };
+                return answer.map_err(failed);
+            }
+            Err(_) if activity.last() + silence <= Instant::now() => return Err(OriginError::TimedOut.into()),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whether what came was an answer, only not one that can be read.
+fn has_answered(error: &legacy::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(hyper::Error::is_parse)
+}
+
+/// An error and its causes in one line: the first says only "client error".
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes: Vec<_> =
+        std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
+    if causes.is_empty() { error.to_string() } else { causes.join(": ") }
+}

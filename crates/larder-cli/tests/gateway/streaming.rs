@@ -1,0 +1,84 @@
+//! Streams: live, kept, replayed, cut.
+
+use crate::harness::*;
+use http_body_util::BodyExt as _;
+use larder_testkit::{Gate, Scripted};
+
+#[tokio::test]
+async fn events_pass_one_by_one_and_are_replayed() {
+    let home = Home::new();
+    let gate = Gate::new();
+    let (first, second) = (event("a", None), event("b", Some("stop")));
+    let reply = sse().piece(first.clone()).wait(&gate).piece(second.clone()).piece(DONE);
+    let origin = Scripted::replies([reply]);
+    let served = origin.serve().await.unwrap();
+    let gateway = home.serve_upstreams(&[("openai", &served.url())], &[]);
+    let mut live = gateway.open(chat_stream("a")).await;
+    assert_eq!(piece(live.body_mut()).await, first, "before the gate opens");
+    let mut late = gateway.open(chat_stream("a")).await;
+    assert_eq!(piece(late.body_mut()).await, first, "a late joiner begins at the start");
+    gate.open();
+    let all = format!("{first}{second}{DONE}");
+    assert_eq!(format!("{first}{}", whole(live).await.text()), all);
+    assert_eq!(format!("{first}{}", whole(late).await.text()), all);
+    let replay = gateway.send(chat_stream("a")).await;
+    assert_eq!((replay.how(), replay.text(), origin.calls()), ("hit", all, 1));
+    assert_eq!(replay.header("content-type"), "text/event-stream");
+}
+
+#[tokio::test]
+async fn a_cut_stream_is_cut_and_not_kept() {
+    let home = Home::new();
+    let gate = Gate::new();
+    let cut = sse().piece(event("a", None)).wait(&gate).cut();
+    let unfinished = sse().piece(event("a", Some("stop")));
+    let whole_one = sse().piece(event("a", Some("stop"))).piece(DONE);
+    let origin = Scripted::replies([cut, unfinished, whole_one]);
+    let served = origin.serve().await.unwrap();
+    let gateway = home.serve_upstreams(&[("openai", &served.url())], &[]);
+    let mut response = gateway.open(chat_stream("a")).await;
+    piece(response.body_mut()).await;
+    gate.open();
+    assert!(response.into_body().collect().await.is_err(), "the client sees that it is not whole");
+    for _ in 0..2 {
+        landed().await;
+        assert_eq!(gateway.send(chat_stream("a")).await.how(), "miss");
+    }
+    assert_eq!(gateway.send(chat_stream("a")).await.how(), "hit");
+    assert_eq!(origin.calls(), 3);
+}
+
+#[tokio::test]
+async fn a_paid_answer_is_finished_when_the_client_leaves() {
+    let home = Home::new();
+    let gate = Gate::new();
+    let reply = sse().piece(event("a", None)).wait(&gate).piece(event("b", Some("stop"))).piece(DONE);
+    let origin = Scripted::replies([reply]);
+    let served = origin.serve().await.unwrap();
+    let gateway = home.serve_upstreams(&[("openai", &served.url())], &[]);
+    let mut leaver = gateway.open(chat_stream("a")).await;
+    piece(leaver.body_mut()).await;
+    drop(leaver);
+    gate.open();
+    let after = gateway.send(chat_stream("a")).await;
+    assert!(after.text().ends_with(DONE));
+    assert_eq!((origin.calls(), origin.dropped()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_passed_through_stream_ends_at_the_origin_when_the_client_leaves() {
+    let home = Home::new();
+    let origin = Scripted::replies([sse().piece("data: 1\n\n").hang().piece("never")]);
+    let served = origin.serve().await.unwrap();
+    let gateway = home.serve_upstreams(&[("files", &served.url())], &[]);
+    let mut leaver = gateway.open(post("k", "/files/events", "{}")).await;
+    assert_eq!(piece(leaver.body_mut()).await, "data: 1\n\n");
+    drop(leaver);
+    tokio::time::timeout(SOON, async {
+        while origin.dropped() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the origin is let go");
+}

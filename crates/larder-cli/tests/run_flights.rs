@@ -1,0 +1,127 @@
+//! Several processes ask the same question at once; signals meanwhile.
+#![allow(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
+mod run_support;
+
+use run_support::{Desk, seen, wait_until};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Runs until the file `$COUNT.go` is there.
+const WAIT: &str = "echo x >> $COUNT; while [ ! -e \"$COUNT.go\" ]; do sleep 0.02; done; echo done";
+
+fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn ends(child: Child) -> run_support::Seen {
+    seen(&child.wait_with_output().unwrap())
+}
+
+fn send(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+fn flights(desk: &Desk) -> usize {
+    fs::read_dir(desk.store().join("v1/flights")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn twenty_at_once_are_one_run() {
+    let desk = Desk::new();
+    let children: Vec<_> =
+        (0..20).map(|_| start(desk.sh("echo x >> $COUNT; sleep 0.5; echo out; echo err >&2"))).collect();
+    for child in children {
+        let seen = ends(child);
+        assert_eq!((seen.out.as_str(), seen.err.as_str(), seen.code), ("out\n", "err\n", Some(0)));
+    }
+    assert_eq!(desk.count(), 1);
+    assert_eq!(flights(&desk), 0, "no lock file is left behind");
+}
+
+#[test]
+fn when_the_leader_is_killed_another_takes_over() {
+    let desk = Desk::new();
+    let mut leader = start(desk.sh(WAIT));
+    desk.wait_for_count(1);
+    let followers: Vec<_> = (0..3).map(|_| start(desk.sh(WAIT))).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(desk.count(), 1, "they wait");
+    send(&leader, "-KILL");
+    leader.wait().unwrap();
+    desk.wait_for_count(2);
+    fs::write(desk.path("count.go"), "").unwrap();
+    followers.into_iter().for_each(|child| assert_eq!(ends(child).out, "done\n"));
+    assert_eq!(desk.count(), 2, "one of the three ran it");
+    assert_eq!(flights(&desk), 0);
+}
+
+#[test]
+fn a_leader_whose_run_is_not_kept_releases_all_at_once() {
+    let desk = Desk::new();
+    let begun = Instant::now();
+    let children: Vec<_> = (0..8).map(|_| start(desk.sh("echo x >> $COUNT; sleep 1.5; echo out; exit 3"))).collect();
+    for child in children {
+        let seen = ends(child);
+        assert_eq!((seen.out.as_str(), seen.code), ("out\n", Some(3)));
+    }
+    assert_eq!(desk.count(), 8);
+    assert!(begun.elapsed() < Duration::from_secs(8), "one after the other: {:?}", begun.elapsed());
+    assert_eq!(flights(&desk), 0);
+}
+
+#[test]
+fn a_signal_to_the_runner_reaches_the_tool() {
+    let desk = Desk::new();
+    for (signal, code) in [("-TERM", 5), ("-INT", 6), ("-HUP", 7)] {
+        let runs = desk.count();
+        let script = "trap 'echo term; exit 5' TERM; trap 'echo int; exit 6' INT; trap 'echo hup; exit 7' HUP; \
+                      echo x >> $COUNT; while :; do sleep 0.02; done";
+        let child = start(desk.sh(script));
+        desk.wait_for_count(runs + 1);
+        send(&child, signal);
+        let seen = ends(child);
+        assert_eq!(seen.code, Some(code), "{seen:?}");
+        assert_eq!(seen.out, format!("{}\n", signal.trim_start_matches('-').to_lowercase()));
+    }
+}
+
+#[test]
+fn a_tool_that_dies_of_the_signal_takes_the_runner_along() {
+    let desk = Desk::new();
+    let child = start(desk.sh("echo x >> $COUNT; exec sleep 60"));
+    desk.wait_for_count(1);
+    send(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.signal(), output.stderr), (Some(15), Vec::new()));
+}
+
+#[test]
+fn a_waiting_runner_can_be_ended() {
+    let desk = Desk::new();
+    let leader = start(desk.sh(WAIT));
+    desk.wait_for_count(1);
+    let mut follower = start(desk.sh(WAIT));
+    std::thread::sleep(Duration::from_millis(200));
+    send(&follower, "-TERM");
+    assert_eq!(follower.wait().unwrap().signal(), Some(15));
+    fs::write(desk.path("count.go"), "").unwrap();
+    assert_eq!(ends(leader).out, "done\n");
+    assert_eq!(desk.count(), 1);
+}
+
+#[test]
+fn a_runner_whose_tool_left_somebody_behind_can_be_ended() {
+    let desk = Desk::new();
+    let mut child = start(desk.sh("sleep 30 & echo $! > $COUNT.pid; echo x >> $COUNT"));
+    wait_until("the tool's end", || desk.count() == 1);
+    std::thread::sleep(Duration::from_millis(300));
+    send(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    let left = fs::read_to_string(desk.path("count.pid")).unwrap();
+    assert!(Command::new("kill").arg(left.trim()).status().unwrap().success());
+}

@@ -1,0 +1,62 @@
+//! Whose request it is.
+
+use super::{Context, Ignored};
+use crate::{
+    Share, ShareChoice,
+    adapter::{Http, Operation},
+    json::Object,
+    secret::{Secret, credential_digest},
+    share::CredentialDigest,
+};
+use http::HeaderMap;
+
+/// The credentials that a request carries, taken out of everything that is kept.
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    pairs: Vec<(String, Secret)>,
+    /// Every one of them is named by the adapter itself, so that its author has thought of what it decides.
+    all_named: bool,
+}
+
+impl Credentials {
+    /// Takes the credentials out of `headers` and `query`.
+    pub(super) fn take(http: &Http, headers: &mut HeaderMap, query: &mut Object, ignored: &mut Vec<Ignored>) -> Self {
+        let mut found = Self { pairs: Vec::new(), all_named: true };
+        let mut note = |what: String| ignored.push(Ignored { what, rule: "credentials".to_owned() });
+        let names: Vec<_> = headers.keys().filter(|name| http.is_credential_header(name.as_str())).cloned().collect();
+        for name in names {
+            let values: Vec<_> = headers.get_all(&name).iter().map(|value| Secret::new(value.as_bytes())).collect();
+            found.add(http, name.as_str(), values, name.as_str());
+            headers.remove(&name);
+            note(format!("header {name}"));
+        }
+        let names: Vec<_> = query.iter().map(|(name, _)| name.to_owned()).collect();
+        for name in names.into_iter().filter(|name| http.is_credential_parameter(name)) {
+            // As JSON, so that the order of a list counts, and `?key` is not `?key=null`.
+            let values = query.remove(&name).map(|value| Secret::new(value.canonical())).into_iter().collect();
+            // `?token` is no header `token`: an origin may believe the one and not the other.
+            found.add(http, &name, values, &format!("?{name}"));
+            note(format!("query {name}"));
+        }
+        found
+    }
+
+    fn add(&mut self, http: &Http, name: &str, values: Vec<Secret>, digested: &str) {
+        self.all_named &= http.names_credential(name);
+        self.pairs.extend(values.into_iter().map(|value| (digested.to_owned(), value)));
+    }
+
+    /// Their digest; `None` where there are none.
+    pub(super) fn digest(&self, context: &Context<'_>) -> Option<CredentialDigest> {
+        (!self.pairs.is_empty()).then(|| credential_digest(context.secret, &self.pairs))
+    }
+
+    /// Who may be given the answer.
+    pub(super) fn share(&self, operation: &Operation, choice: ShareChoice, digest: Option<&CredentialDigest>) -> Share {
+        match digest {
+            None => Share::Anonymous,
+            Some(_) if choice == ShareChoice::Team && operation.team && self.all_named => Share::Team,
+            Some(digest) => Share::Credential(digest.clone()),
+        }
+    }
+}

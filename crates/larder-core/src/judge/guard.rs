@@ -1,0 +1,61 @@
+//! Requests that are passed through whatever their operation: what they ask for is more than the answer that a key names.
+
+use super::{BodyView, HttpRequest, PassReason};
+use crate::adapter::{place::header_text, route::Route};
+use http::HeaderMap;
+
+/// Headers that ask for a part of the answer, or for an answer only under a condition on one that the client has
+/// (RFC 9110 §13, §14). The cache asks its own conditional questions; a client's are the origin's to answer.
+const CONDITIONS: [&str; 6] =
+    ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+
+/// Headers that make some servers answer another question than the request line asks.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// What `Connection` may name without changing what the origin is asked.
+const HOPS: [&str; 8] = ["", "close", "keep-alive", "te", "trailer", "upgrade", "http2-settings", "proxy-connection"];
+
+/// Why this request is passed through, if it is.
+pub(super) fn check(request: &HttpRequest<'_>, route: &Route) -> Result<(), PassReason> {
+    let excluded = |name: &str| Err(PassReason::Excluded(format!("header `{name}`")));
+    if let Some(name) = CONDITIONS.into_iter().find(|name| request.headers.contains_key(*name)) {
+        return excluded(name);
+    }
+    check_steering(request.headers)?;
+    // `h2c` is an offer that every server may leave unanswered (RFC 9110 §7.8); other protocols are what the client is after.
+    if differs(request.headers, "upgrade", &["h2c"]) {
+        return excluded("upgrade");
+    }
+    if differs(request.headers, "content-encoding", &["identity"]) {
+        return excluded("content-encoding");
+    }
+    let has_body = !matches!(request.body, BodyView::None | BodyView::Bytes([]));
+    if has_body && !route.has_body() {
+        return Err(PassReason::Excluded(format!("a {} with a body", request.method)));
+    }
+    Ok(())
+}
+
+/// Why headers make the origin answer something else than the request line asks, if they do: with an adapter or without.
+pub(super) fn check_steering(headers: &HeaderMap) -> Result<(), PassReason> {
+    let excluded = |name: &str| Err(PassReason::Excluded(format!("header `{name}`")));
+    if let Some(name) = OVERRIDES.into_iter().find(|name| headers.contains_key(*name)) {
+        return excluded(name);
+    }
+    // RFC 9110 §7.6.1: what `Connection` names ends at the next hop. A header that is in the key, and that the origin never
+    // sees because it was named there, would put one question's answer under another's key.
+    let hops = header_text(headers, "connection").unwrap_or_default().to_ascii_lowercase();
+    if !hops.split(',').all(|name| HOPS.contains(&name.trim())) {
+        return excluded("connection");
+    }
+    // RFC 9110 §10.1.1 knows one expectation; it speaks of the way that the body comes, not of the answer.
+    if differs(headers, "expect", &["100-continue"]) {
+        return excluded("expect");
+    }
+    Ok(())
+}
+
+fn differs(headers: &HeaderMap, name: &str, harmless: &[&str]) -> bool {
+    header_text(headers, name).is_some_and(|value| !harmless.iter().any(|known| value.eq_ignore_ascii_case(known)))
+}

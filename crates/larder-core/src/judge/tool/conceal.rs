@@ -1,0 +1,177 @@
+//! Secrets in command lines and variables: they stand in the question as HMACs, which tell them apart and tell nobody
+//! what they are.
+
+use crate::{
+    json::{Json, Object},
+    scan,
+    secret::{Secret, credential_digest, is_credential_header, is_credential_parameter, is_credential_variable},
+};
+
+/// Puts secrets out of sight, and remembers where they stood.
+pub(super) struct Concealer<'s> {
+    secret: &'s Secret,
+    concealed: Vec<String>,
+}
+
+impl<'s> Concealer<'s> {
+    pub(super) fn new(secret: &'s Secret) -> Self {
+        Self { secret, concealed: Vec::new() }
+    }
+
+    /// Where secrets stood: `argument 3`, `variable X`.
+    pub(super) fn into_concealed(self) -> Vec<String> {
+        self.concealed
+    }
+
+    /// `{"hmac": …}`: an object, so that no plain argument can pose as one.
+    fn conceal(&mut self, place: String, value: &str) -> Json {
+        self.concealed.push(place);
+        let digest = credential_digest(self.secret, &[("value".to_owned(), Secret::new(value))]);
+        let mut object = Object::default();
+        object.insert("hmac", Json::String(digest.as_str().to_owned()));
+        Json::Object(object)
+    }
+
+    /// The arguments as the question lists them.
+    pub(super) fn args(&mut self, args: &[String]) -> Vec<Json> {
+        let mut before = "";
+        let mut listed = Vec::with_capacity(args.len());
+        for (at, arg) in args.iter().enumerate() {
+            let login = ["-u", "--user"].contains(&before) && arg.contains(':');
+            listed.push(match login || names_credential(before) || holds_credential(arg) {
+                true => self.conceal(format!("argument {}", at + 1), arg),
+                false => Json::String(arg.clone()),
+            });
+            before = arg;
+        }
+        listed
+    }
+
+    /// A variable's value as the question lists it.
+    pub(super) fn variable(&mut self, name: &str, value: &str) -> Json {
+        match is_credential_variable(name) || says_secret(name) || holds_credential(value) {
+            true => self.conceal(format!("variable {name}"), value),
+            false => Json::String(value.to_owned()),
+        }
+    }
+}
+
+/// `--token`, `-password`: the next argument is the credential.
+fn names_credential(flag: &str) -> bool {
+    flag.strip_prefix('-').is_some_and(|name| says_secret(name.trim_start_matches('-')))
+}
+
+/// Ends of names that say credential in command lines and variables, where words run together. Whatever is hidden by
+/// mistake is still told apart.
+const ENDS: [&str; 16] = [
+    "token",
+    "passwd",
+    "pwd",
+    "pass",
+    "passcode",
+    "secret",
+    "apikey",
+    "authkey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "signingkey",
+    "creds",
+    "cookies",
+    "authheader",
+    "dsn",
+];
+
+fn says_secret(name: &str) -> bool {
+    let joined: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    is_credential_parameter(name) || joined == "pw" || ENDS.iter().any(|end| joined.ends_with(end))
+}
+
+/// `--token=…`, `api_key=…`, `Authorization: …`, `https://user:password@…`, `…?api_key=…`, or anything with a token's form.
+fn holds_credential(arg: &str) -> bool {
+    scan::token_in(arg.as_bytes()).is_some()
+        || has_named_value(arg)
+        || has_header(arg)
+        || has_userinfo(arg)
+        || has_scheme(arg)
+}
+
+fn has_named_value(arg: &str) -> bool {
+    arg.split(['?', '&', ';', ' ', '#'])
+        .filter_map(|part| part.split_once('='))
+        .any(|(name, value)| !value.is_empty() && says_secret(name.trim_start_matches('-')) || is_login(name, value))
+}
+
+/// `--user=alice:password`
+fn is_login(name: &str, value: &str) -> bool {
+    name == "--user" && value.contains(':')
+}
+
+/// `Bearer …`, `Basic …` (RFC 9110 §11.4), wherever it stands.
+fn has_scheme(arg: &str) -> bool {
+    let lower = arg.to_ascii_lowercase();
+    ["bearer ", "basic "].iter().any(|scheme| lower.starts_with(scheme) || lower.contains(&format!(": {scheme}")))
+}
+
+fn has_header(arg: &str) -> bool {
+    arg.split_once(':').is_some_and(|(name, _)| is_credential_header(name.trim().trim_start_matches("-H").trim()))
+}
+
+fn has_userinfo(arg: &str) -> bool {
+    let rest = arg.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    rest.and_then(|authority| authority.rsplit_once('@')).is_some_and(|(user, _)| !user.is_empty() && user != "git")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_arguments() {
+        let secret = Secret::new([7; 32]);
+        let hidden = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            let mut concealer = Concealer::new(&secret);
+            let listed = concealer.args(&args);
+            assert_eq!(listed.len(), args.len());
+            concealer.into_concealed()
+        };
+        assert_eq!(hidden(&["repo", "list", "--limit", "5"]), Vec::<String>::new());
+        assert_eq!(hidden(&["ssh://git@host/x", "-u", "HEAD", "basics", "page=2"]), Vec::<String>::new());
+        for args in [
+            &["-x", "ghp_0123456789abcdefghij"][..],
+            &["-H", "Authorization: Bearer me"],
+            &["x", "https://me:pass@host/"],
+            &["x", "https://host/?a=1&api_key=me"],
+            &["--token", "me"],
+            &["x", "--api-key=me"],
+            &["--password", "me"],
+            &["-u", "alice:me"],
+            &["x", "--user=alice:me"],
+            &["x", "https://me@host/x"],
+            &["x", "Bearer me"],
+            &["--apitoken", "me"],
+            &["--pw", "me"],
+            &["--passcode", "me"],
+            &["x", "SSHPASS=me"],
+        ] {
+            assert_eq!(hidden(args), ["argument 2"], "{args:?}");
+        }
+    }
+
+    #[test]
+    fn concealed_values_still_differ_and_are_not_shown() {
+        let (one, two) = (Secret::new([1; 32]), Secret::new([2; 32]));
+        let value = |secret, value| Concealer::new(secret).variable("MY_TOKEN", value);
+        assert_ne!(value(&one, "canary-a"), value(&one, "canary-b"));
+        assert_ne!(value(&one, "canary-a"), value(&two, "canary-a"));
+        assert_eq!(value(&one, "canary-a"), value(&one, "canary-a"));
+        assert!(!String::from_utf8_lossy(&value(&one, "canary-a").canonical()).contains("canary"));
+    }
+
+    #[test]
+    fn plain_variables_stay_readable() {
+        let secret = Secret::new([1; 32]);
+        assert_eq!(Concealer::new(&secret).variable("GH_HOST", "a.example"), Json::String("a.example".into()));
+    }
+}

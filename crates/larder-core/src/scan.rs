@@ -1,0 +1,203 @@
+//! The scanner: does a text hold something that looks like a token? Such output is never stored, such an argument never
+//! stands in a question. It knows forms, not values, so that it errs on the side of seeing too much.
+
+use memchr::memmem;
+
+/// One form of token: what it begins with, and what must follow.
+struct Form {
+    /// What it begins with; also what people are told.
+    prefix: &'static str,
+    /// Which bytes follow.
+    tail: fn(u8) -> bool,
+    /// At least how many of them.
+    least: usize,
+}
+
+const fn form(prefix: &'static str, tail: fn(u8) -> bool, least: usize) -> Form {
+    Form { prefix, tail, least }
+}
+
+fn word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+fn capital(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
+}
+
+fn url_safe(byte: u8) -> bool {
+    word(byte) || byte == b'-'
+}
+
+fn dotted(byte: u8) -> bool {
+    url_safe(byte) || byte == b'.'
+}
+
+fn base64(byte: u8) -> bool {
+    letter(byte) || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// The shortest tails are well below what is really issued: a shortened or made-up token is still nobody's business.
+static FORMS: [Form; 33] = [
+    form("ghp_", word, 8),
+    form("gho_", word, 8),
+    form("ghu_", word, 8),
+    form("ghs_", word, 8),
+    form("ghr_", word, 8),
+    form("github_pat_", word, 8),
+    form("glpat-", url_safe, 12),
+    form("hf_", letter, 16),
+    form("sk-", url_safe, 16),
+    form("AKIA", capital, 16),
+    form("ASIA", capital, 16),
+    form("gsk_", letter, 16),
+    form("AIza", url_safe, 30),
+    form("xoxb-", url_safe, 16),
+    form("xoxp-", url_safe, 16),
+    form("npm_", letter, 30),
+    form("xoxa-", url_safe, 16),
+    form("xoxc-", url_safe, 16),
+    form("xoxd-", url_safe, 16),
+    form("xoxe-", url_safe, 16),
+    form("xapp-", url_safe, 16),
+    form("sk_live_", letter, 12),
+    form("rk_live_", letter, 12),
+    form("ya29.", url_safe, 16),
+    form("dop_v1_", letter, 16),
+    form("SG.", dotted, 32),
+    form("pypi-AgEI", url_safe, 8),
+    form("shpat_", letter, 16),
+    form("nvapi-", url_safe, 16),
+    form("xai-", letter, 20),
+    form("dckr_pat_", url_safe, 12),
+    form("hvs.", url_safe, 16),
+    form("AccountKey=", base64, 40),
+];
+
+/// What kind of token is seen in `bytes` (what it begins with, `JWT`, `private key`); `None`: none.
+#[must_use]
+pub fn token_in(bytes: &[u8]) -> Option<&'static str> {
+    let formed = FORMS.iter().find(|form| has_form(bytes, form)).map(|form| form.prefix);
+    formed.or_else(|| has_jwt(bytes).then_some("JWT")).or_else(|| has_private_key(bytes).then_some("private key"))
+}
+
+/// Whether a word begins at `at`: in `task-…` there is no `sk-…`. A colour's escape sequence and JSON's escapes end in a
+/// letter or digit and are not part of the word.
+fn begins(bytes: &[u8], at: usize) -> bool {
+    let before = bytes.get(..at).unwrap_or_default();
+    let Some(last) = before.last().filter(|byte| letter(**byte)) else { return true };
+    let escaped =
+        |length: usize, mark: &[u8]| before.get(..before.len() - length).is_some_and(|rest| rest.ends_with(mark));
+    match last {
+        b'm' => {
+            let numbers =
+                before.iter().rev().skip(1).take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
+            escaped(1 + numbers, b"\x1b[")
+        }
+        b'n' | b'r' | b't' | b'b' | b'f' if escaped(1, b"\\") => true,
+        _ => before.len() >= 6 && escaped(4, b"\\u"),
+    }
+}
+
+fn tail_length(bytes: &[u8], from: usize, tail: fn(u8) -> bool) -> usize {
+    bytes.iter().skip(from).take_while(|byte| tail(**byte)).count()
+}
+
+fn has_form(bytes: &[u8], form: &Form) -> bool {
+    memmem::find_iter(bytes, form.prefix)
+        .any(|at| tail_length(bytes, at + form.prefix.len(), form.tail) >= form.least && begins(bytes, at))
+}
+
+/// A JSON Web Token (RFC 7519): three base64url parts, of which the first is an encoded `{"…`.
+fn has_jwt(bytes: &[u8]) -> bool {
+    memmem::find_iter(bytes, "eyJ").any(|at| {
+        let head = tail_length(bytes, at, url_safe);
+        let body = tail_length(bytes, at + head + 1, url_safe);
+        head >= 10
+            && body >= 10
+            && bytes.get(at + head) == Some(&b'.')
+            && bytes.get(at + head + 1 + body) == Some(&b'.')
+    })
+}
+
+/// PEM (RFC 7468): any label that ends in `PRIVATE KEY`.
+fn has_private_key(bytes: &[u8]) -> bool {
+    memmem::find_iter(bytes, "-----BEGIN ").any(|at| {
+        let label = bytes.iter().skip(at + 11).take(40).copied().take_while(|byte| *byte != b'-');
+        label.collect::<Vec<_>>().ends_with(b"PRIVATE KEY")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::token_in;
+
+    #[test]
+    fn tokens_are_seen() {
+        for text in [
+            "ghp_0123456789abcdefghij",
+            "token: gho_0123456789\n",
+            "\u{1b}[1;32mgithub_pat_11ABCDEFG0\u{1b}[0m",
+            "HF=hf_abcdefghijklmnopqrst",
+            r#"{"log":"\nsk-abcdefghijklmnopq"}"#,
+            r"\u0022sk-abcdefghijklmnopq",
+            "\u{1b}[1msk-abcdefghijklmnopq",
+            "sk-proj-abcdefghijklmnop",
+            "sk-ant-api03-abcdefgh-ijkl",
+            "AKIAIOSFODNN7EXAMPLE",
+            "gsk_abcdefghijklmnop1234",
+            "AIzaSyA-0123456789abcdefghijklmnopqrstu",
+            "sk_live_0123456789abcdef",
+            "rk_live_0123456789abcdef",
+            "xoxc-0123456789-abcdefgh",
+            "xapp-1-A0123456789-abcdef",
+            "ya29.a0AfH6SMB-0123456789",
+            "dop_v1_0123456789abcdef0123",
+            "SG.0123456789abcdefghijkl.0123456789abcdefghijkl",
+            "pypi-AgEIcHlwaS5vcmcC",
+            "shpat_0123456789abcdef",
+            "nvapi-0123456789abcdef",
+            "xai-0123456789abcdefghij",
+            "dckr_pat_0123456789ab-c",
+            "hvs.CAESI0123456789abcdef",
+            "AccountKey=0123456789abcdef0123456789abcdef0123456789==;",
+            "x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc",
+            "-----BEGIN PRIVATE KEY-----\nMII",
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+        ] {
+            assert!(token_in(text.as_bytes()).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_only_begin_alike() {
+        for text in [
+            "",
+            "mask-abcdefghijklmnopqrst",
+            "task-abcdefghijklmnopqrst",
+            "ghp_",
+            "hf_transfer",
+            "hf_hub_download_everything",
+            "sk-short",
+            "xai-explained",
+            "MSG.0123456789abcdefghijkl.0123456789abcdefghijkl",
+            "pypi-server-of-the-house",
+            "AKIA",
+            "eyJhbGciOiJIUzI1NiJ9",
+            "eyJhbGciOiJIUzI1NiJ9.short.x",
+            "-----BEGIN CERTIFICATE-----",
+            "-----BEGIN PUBLIC KEY-----",
+        ] {
+            assert_eq!(token_in(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_seen_between_other_bytes() {
+        assert!(token_in(b"\xff\xfe\0ghs_0123456789\0").is_some());
+    }
+}

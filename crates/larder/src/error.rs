@@ -1,0 +1,101 @@
+//! The engine's errors: what happened, and a hint.
+
+use larder_core::BodyCid;
+use std::path::{Path, PathBuf};
+
+/// Why the store could not do what was asked. A broken store never fails a call: callers count it and go on uncached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder of the store could not be used.
+    #[error("the store at `{path}` cannot be used: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The index could not be read or written.
+    #[error("the store's index failed: {0}")]
+    Index(String),
+    /// A body's bytes are not those that its record names: nothing was kept.
+    #[error("the body's bytes are `{found}`, its record says `{expected}`: not kept")]
+    Body {
+        /// What the record says.
+        expected: BodyCid,
+        /// What the bytes are.
+        found: BodyCid,
+    },
+    /// The index belongs to another program or a later version; it is left alone.
+    #[error("`{path}` is not an index of this version of larder (found `{found}`)")]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// Application id and version that it carries.
+        found: String,
+    },
+    /// Others may have forged what is in the store: it is neither read nor written.
+    #[error("`{path}` is not used as a store: {why}")]
+    Untrusted {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The store can be read and not written.
+    #[error("the store at `{path}` is read-only")]
+    ReadOnly {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, for a `hint:` line.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { source, .. } => io_hint(source.kind()),
+            Self::Index(_) => "is the disk full or the folder on a network mount? `--store DIR` names another folder",
+            Self::Body { .. } => "the answer was changed on its way to the store: ask again",
+            Self::Foreign { .. } => "name another folder with `--store DIR`, or use the larder that made this one",
+            Self::Untrusted { .. } => {
+                "remove it, name another folder with `--store DIR`, or, if nobody else has written it, take it over \
+                 (`chown`) and keep others out (`chmod -R go-w`)"
+            }
+            Self::ReadOnly { .. } => "make the folder writable, or name another one with `--store DIR`",
+        }
+    }
+}
+
+const fn io_hint(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind;
+    match kind {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "make the folder writable for this user, or name another one with `--store DIR`"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some room on the disk, or lower the store's limit",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file stands where the store's folder should be: name another one with `--store DIR`"
+        }
+        _ => "name another folder with `--store DIR`",
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Index(error.to_string())
+    }
+}
+
+/// Says which path an I/O error is about.
+pub(crate) trait At<T> {
+    /// The error with its path.
+    fn at(self, path: &Path) -> Result<T, Error>;
+}
+
+impl<T> At<T> for std::io::Result<T> {
+    fn at(self, path: &Path) -> Result<T, Error> {
+        self.map_err(|source| Error::Io { path: path.to_owned(), source })
+    }
+}

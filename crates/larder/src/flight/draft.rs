@@ -1,0 +1,112 @@
+//! What is written down of an answer: the record of a new one, and of one that the origin has confirmed.
+
+use super::{pilot::Pilot, spool::Writer};
+use crate::Entry;
+use http::{HeaderMap, StatusCode, header};
+use larder_core::{
+    Head, Record, Timestamp,
+    codec::Findings,
+    judge::{HeadVerdict, Lifetime, end_to_end, judge_head, record_headers, stored_headers},
+    record::Cost,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// What a verdict lets be kept.
+pub(super) struct Keep {
+    pub(super) lifetime: Lifetime,
+    pub(super) initial_age: Duration,
+    pub(super) vary: Vec<(String, Option<String>)>,
+}
+
+/// The answer's metadata while its body streams.
+pub(super) struct Draft {
+    pub(super) keep: Keep,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) generation: u64,
+    pub(super) asked: Timestamp,
+    /// The bytes that `content-length` promises.
+    pub(super) expected: Option<u64>,
+}
+
+impl Pilot {
+    pub(super) fn record(&self, draft: &Draft, findings: &Findings, writer: &Writer) -> Record {
+        let (plan, now) = (&self.plan, (self.now)());
+        let elapsed = now.since(draft.asked);
+        // Where the origin's clock decides, the time on the way counts as age (RFC 9111 §4.2.3).
+        let by_origin = plan.operation.is_none() || draft.keep.lifetime.from_origin;
+        let on_the_way = if by_origin { elapsed } else { Duration::ZERO };
+        let rule = draft.keep.lifetime.ttl;
+        let said = findings.ttl_ms.map(Duration::from_millis);
+        let ttl = said.map_or(rule, |said| if rule.is_zero() { said } else { said.min(rule) });
+        Record {
+            v: 1,
+            key: plan.key,
+            variant: plan.want.variant.clone(),
+            vary: draft.keep.vary.clone(),
+            service: plan.question.service.clone(),
+            operation: plan.question.operation.clone(),
+            share: plan.question.share.to_string(),
+            question: plan.question.canonical(),
+            body: writer.cid(),
+            body_len: writer.len(),
+            head: Head::Http { status: draft.status.as_u16(), headers: stored_headers(&draft.headers) },
+            created: now,
+            initial_age_ms: millis(draft.keep.initial_age + on_the_way),
+            ttl_ms: millis(ttl),
+            stale_while_revalidate_ms: millis(draft.keep.lifetime.stale_while_revalidate),
+            stale_if_error_ms: millis(draft.keep.lifetime.stale_if_error),
+            cost: Cost {
+                elapsed_ms: millis(elapsed),
+                input_tokens: findings.input_tokens,
+                output_tokens: findings.output_tokens,
+            },
+            fingerprint: findings.fingerprint.clone(),
+        }
+    }
+
+    /// The stored answer with the times and headers of the 304 that confirms it (RFC 9111 §3.2, §4.3.4).
+    pub(super) async fn refresh(&self, entry: &Entry, news: &HeaderMap, generation: u64) -> Entry {
+        let mut record = Record::clone(&entry.record);
+        let Head::Http { status, .. } = record.head else { return entry.clone() };
+        let headers = updated(&record_headers(&record), news);
+        record.head = Head::Http { status, headers: stored_headers(&headers) };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        let verdict = judge_head(&self.plan, status, &headers, (self.now)());
+        let HeadVerdict::Keep { lifetime, initial_age, .. } = verdict else {
+            self.not_kept("the origin no longer lets it be kept");
+            return entry.clone();
+        };
+        record.created = (self.now)();
+        record.initial_age_ms = millis(initial_age);
+        record.ttl_ms = millis(lifetime.ttl);
+        record.stale_while_revalidate_ms = millis(lifetime.stale_while_revalidate);
+        record.stale_if_error_ms = millis(lifetime.stale_if_error);
+        let put = self.shelf.put(record.clone(), entry.body.clone(), generation, (self.now)());
+        match timeout(self.flights.limits.commit, put).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "an answer could not be refreshed"),
+            Err(_) => tracing::warn!("the store is slow: an answer was not refreshed"),
+        }
+        Entry { record: Arc::new(record), ..entry.clone() }
+    }
+}
+
+/// The stored headers with those of a 304 in place of their namesakes; what speaks of the body stays as it was stored.
+fn updated(stored: &HeaderMap, confirmed: &HeaderMap) -> HeaderMap {
+    let mut map = stored.clone();
+    let of_the_body = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::CONTENT_TYPE, header::CONTENT_RANGE];
+    let news: Vec<_> = end_to_end(confirmed).into_iter().filter(|(name, _)| !of_the_body.contains(name)).collect();
+    for (name, _) in &news {
+        map.remove(*name);
+    }
+    for (name, value) in news {
+        map.append(name.clone(), value.clone());
+    }
+    map
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

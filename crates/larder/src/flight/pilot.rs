@@ -1,0 +1,257 @@
+//! A flight's own task: asks the origin, gathers the answer, has it kept if it is whole.
+
+use super::{
+    Flight, Flights, Handed, Landing, Phase, Shelf, Streaming,
+    draft::{Draft, Keep},
+    spool::{Spool, Writer},
+};
+use crate::{Entry, Origin, OriginAnswer, OriginError, stats::Event};
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt as _;
+use http::{HeaderMap, StatusCode, header};
+use larder_core::{
+    Timestamp,
+    codec::{Completion, Watcher},
+    judge::{HeadVerdict, Plan, end_to_end, judge_head},
+};
+use std::sync::Arc;
+use tokio::{sync::watch, time::timeout};
+
+/// Everything that a flight needs; it outlives the call that began it.
+pub(crate) struct Pilot {
+    pub(crate) shelf: Arc<dyn Shelf>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) now: fn() -> Timestamp,
+    /// The stored answer that is to be confirmed, and the validators to do it with.
+    pub(crate) confirm: Option<(Entry, HeaderMap)>,
+}
+
+/// Takes the flight off the board however its task ends.
+struct Airborne {
+    flights: Arc<Flights>,
+    flight: Arc<Flight>,
+}
+
+impl Airborne {
+    fn new(flights: &Arc<Flights>, flight: Arc<Flight>) -> Self {
+        flights.airborne.send_modify(|flying| *flying += 1);
+        Self { flights: Arc::clone(flights), flight }
+    }
+}
+
+impl Drop for Airborne {
+    fn drop(&mut self) {
+        if !matches!(*self.flight.phase.borrow(), Phase::Landed(_)) {
+            self.flights.advance(&self.flight, Phase::Landed(Landing::Lost));
+        }
+        self.flights.airborne.send_modify(|flying| *flying -= 1);
+    }
+}
+
+impl Pilot {
+    /// Flies: a task of its own, so that no client's going ends it.
+    pub(crate) fn fly(self, flight: Arc<Flight>, origin: Box<dyn Origin>) {
+        let airborne = Airborne::new(&self.flights, Arc::clone(&flight));
+        tokio::spawn(async move {
+            let airborne = airborne;
+            tokio::select! {
+                biased;
+                () = flight.abandoned.notified() => {}
+                landing = self.course(&flight, origin) => self.flights.advance(&flight, Phase::Landed(landing)),
+            }
+            drop(airborne);
+        });
+    }
+
+    async fn course(&self, flight: &Flight, origin: Box<dyn Origin>) -> Landing {
+        let (service, operation) = (&self.plan.question.service, &self.plan.question.operation);
+        let generation = self.shelf.generation(service, operation);
+        let bodiless = origin.bodiless();
+        let asked = (self.now)();
+        self.count(Event::ApiCall);
+        let validators = self.confirm.as_ref().map(|(_, validators)| validators.clone()).unwrap_or_default();
+        let called = timeout(self.flights.limits.headers, origin.call(validators)).await;
+        let answer = match called.unwrap_or(Err(OriginError::TimedOut)) {
+            Ok(answer) => answer,
+            Err(error) => return Landing::Failed(error),
+        };
+        self.learn(answer.status);
+        match &self.confirm {
+            Some((entry, _)) if answer.status == StatusCode::NOT_MODIFIED => {
+                Landing::Confirmed(Box::new(self.refresh(entry, &answer.headers, generation).await))
+            }
+            _ => self.judge(flight, answer, generation, asked, bodiless).await,
+        }
+    }
+
+    async fn judge(
+        &self,
+        flight: &Flight,
+        answer: OriginAnswer,
+        generation: u64,
+        asked: Timestamp,
+        bodiless: bool,
+    ) -> Landing {
+        let OriginAnswer { status, headers, body } = answer;
+        let expected = content_length(&headers).filter(|_| !bodiless);
+        let keep = match self.verdict(status, &headers, expected) {
+            Ok(keep) => keep,
+            Err(reason) => {
+                self.not_kept(&reason);
+                flight.hand_over(Handed { answer: OriginAnswer { status, headers, body }, reason });
+                return Landing::Refused(status);
+            }
+        };
+        let (spool, writer) = Spool::new(&self.flights.limits, self.shelf.spool_folder());
+        let streaming = Arc::new(streaming(status, &headers, &keep, spool));
+        self.flights.advance(flight, Phase::Streaming(Arc::clone(&streaming)));
+        let draft = Draft { keep, status, headers, generation, asked, expected };
+        self.gather(flight, draft, body, writer, &streaming).await;
+        streaming.tell_kept(false);
+        Landing::Done(streaming)
+    }
+
+    fn verdict(&self, status: StatusCode, headers: &HeaderMap, expected: Option<u64>) -> Result<Keep, String> {
+        let most = self.flights.limits.max_body;
+        if most > 0 && expected.is_some_and(|bytes| bytes > most) {
+            return Err(format!("the body is larger than `{most}` bytes"));
+        }
+        match judge_head(&self.plan, status, headers, (self.now)()) {
+            HeadVerdict::Keep { lifetime, initial_age, vary } => Ok(Keep { lifetime, initial_age, vary }),
+            HeadVerdict::Refuse(reason) => Err(reason),
+        }
+    }
+
+    /// Gathers the body; a whole one is committed before its end is told.
+    async fn gather(
+        &self,
+        flight: &Flight,
+        draft: Draft,
+        mut body: BoxStream<'static, Result<Bytes, OriginError>>,
+        mut writer: Writer,
+        streaming: &Arc<Streaming>,
+    ) {
+        let mut watcher = Watcher::new(&self.plan, draft.status.as_u16(), &draft.headers);
+        let mut unmarked = false;
+        loop {
+            match timeout(self.flights.limits.idle, body.next()).await {
+                Ok(Some(Ok(piece))) => {
+                    watcher.feed(&piece);
+                    if draft.expected == Some(writer.len() + piece.len() as u64) {
+                        // Whoever comes now, with all the bytes on their way, waits for the store and is answered by it.
+                        self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
+                    }
+                    writer.push(piece).await;
+                }
+                Ok(None) => break,
+                Ok(Some(Err(OriginError::Unmarked))) => {
+                    unmarked = true;
+                    break;
+                }
+                Ok(Some(Err(error))) => return self.cut_short(&mut writer, error),
+                Err(_) => return self.cut_short(&mut writer, OriginError::TimedOut),
+            }
+        }
+        if let Some(expected) = draft.expected.filter(|expected| *expected != writer.len()) {
+            let reason = format!("{} bytes of `{expected}`", writer.len());
+            return self.cut_short(&mut writer, OriginError::Truncated(reason));
+        }
+        self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
+        if unmarked && !watcher.proves_end() {
+            self.not_kept(&OriginError::Unmarked.to_string());
+        } else {
+            self.commit(draft, watcher, &mut writer, streaming).await;
+        }
+        writer.end();
+    }
+
+    fn cut_short(&self, writer: &mut Writer, error: OriginError) {
+        self.not_kept(&error.to_string());
+        writer.fail(error);
+    }
+
+    /// Has a complete answer kept. The end of the answer waits for it, but not for long.
+    async fn commit(&self, draft: Draft, watcher: Watcher, writer: &mut Writer, streaming: &Streaming) {
+        let most = self.flights.limits.max_body;
+        let findings = match watcher.finish() {
+            Completion::Complete(_) if most > 0 && writer.len() > most => {
+                return self.not_kept(&format!("the body is larger than `{most}` bytes"));
+            }
+            Completion::Complete(findings) => findings,
+            Completion::Incomplete(reason) => return self.not_kept(&reason),
+        };
+        let Some((body, path)) = writer.body().await else { return };
+        streaming.tell_kept(true);
+        let record = self.record(&draft, &findings, writer);
+        let (shelf, now) = (Arc::clone(&self.shelf), self.now);
+        let put = tokio::spawn(async move {
+            let kept = shelf.put(record, body, draft.generation, now()).await;
+            drop(path);
+            if let Err(error) = kept {
+                tracing::warn!(%error, "an answer could not be kept");
+            }
+        });
+        if timeout(self.flights.limits.commit, put).await.is_err() {
+            tracing::warn!("the store is slow: an answer's end is no longer held back for it");
+        }
+    }
+
+    /// What the origin's answer says of the credential that it was given.
+    fn learn(&self, status: StatusCode) {
+        let Some(credential) = &self.plan.credential else { return };
+        let (origin, now) = (origin_name(&self.plan), (self.now)());
+        if status.is_success() {
+            self.shelf.credential_accepted(&origin, credential, now);
+        } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.shelf.credential_rejected(&origin, credential, now);
+        }
+    }
+
+    pub(super) fn not_kept(&self, reason: &str) {
+        tracing::debug!(key = %self.plan.key, reason, "not kept");
+        self.count(Event::NotKept);
+    }
+
+    fn count(&self, event: Event) {
+        self.shelf.count(&self.plan.question.service, &self.plan.question.operation, event);
+    }
+}
+
+/// Under which name accepted credentials are remembered: the service, the operation, and the origin where that is not the
+/// usual one. By operation, because a 2xx of one that asks for no credential (a public list) vouches for nothing.
+pub(crate) fn origin_name(plan: &Plan) -> String {
+    let question = &plan.question;
+    let origin = question.origin.as_deref().unwrap_or_default();
+    format!("{} {} {origin}", question.service, question.operation)
+}
+
+fn streaming(status: StatusCode, headers: &HeaderMap, keep: &Keep, spool: Arc<Spool>) -> Streaming {
+    let left = i64::try_from(keep.lifetime.ttl.as_secs()).unwrap_or(i64::MAX);
+    Streaming {
+        status,
+        headers: for_client(headers),
+        vary: keep.vary.clone(),
+        age: Some(keep.initial_age).filter(|age| !age.is_zero()),
+        ttl_s: left.saturating_sub(i64::try_from(keep.initial_age.as_secs()).unwrap_or(i64::MAX)),
+        spool,
+        kept: watch::Sender::new(None),
+    }
+}
+
+/// End-to-end headers without `age`, which is told apart.
+pub(crate) fn for_client(headers: &HeaderMap) -> HeaderMap {
+    let pairs = end_to_end(headers).into_iter().filter(|(name, _)| *name != header::AGE);
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        map.append(name.clone(), value.clone());
+    }
+    map
+}
+
+/// The promised length; several that differ promise nothing that can be kept (RFC 9110 §8.6).
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.trim().parse().ok()
+}

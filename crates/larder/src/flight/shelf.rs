@@ -1,0 +1,74 @@
+//! What the engine needs of a store.
+
+use crate::{Body, Cache, Entry, Error, stats::Event};
+use futures_core::future::BoxFuture;
+use larder_core::{Record, Timestamp, record::Want, share::CredentialDigest};
+use std::path::PathBuf;
+
+/// Where answers are looked up and kept. [`Cache`] is one; tests bring broken and slow ones. No failure here ever fails
+/// a call.
+pub trait Shelf: Send + Sync + 'static {
+    /// The entry that `want` accepts, and the name of the tier that had it.
+    fn get<'a>(&'a self, want: &'a Want, now: Timestamp)
+    -> BoxFuture<'a, Result<Option<(Entry, &'static str)>, Error>>;
+
+    /// Keeps an answer; returns when the local disk has it.
+    fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// The generation to hand to [`Self::put`], read before the origin is asked.
+    fn generation(&self, service: &str, operation: &str) -> u64;
+
+    /// Counts an event.
+    fn count(&self, service: &str, operation: &str, event: Event);
+
+    /// Remembers that `origin` gave this credential a 2xx.
+    fn credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp);
+
+    /// Remembers that `origin` refused this credential.
+    fn credential_rejected(&self, origin: &str, credential: &CredentialDigest, now: Timestamp);
+
+    /// Whether `origin` gave this credential a 2xx in the last 24 hours.
+    fn is_credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) -> bool;
+
+    /// The folder in which bodies that outgrow memory are gathered, on the file system that will keep them; `None`: the
+    /// system's temporary folder.
+    fn spool_folder(&self) -> Option<PathBuf>;
+}
+
+impl Shelf for Cache {
+    fn get<'a>(
+        &'a self,
+        want: &'a Want,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<(Entry, &'static str)>, Error>> {
+        Box::pin(Self::get(self, want, now))
+    }
+
+    fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(Self::put(self, record, body, generation, now))
+    }
+
+    fn generation(&self, service: &str, operation: &str) -> u64 {
+        Self::generation(self, service, operation)
+    }
+
+    fn count(&self, service: &str, operation: &str, event: Event) {
+        Self::count(self, service, operation, event);
+    }
+
+    fn credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) {
+        Self::credential_accepted(self, origin, credential, now);
+    }
+
+    fn credential_rejected(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) {
+        Self::credential_rejected(self, origin, credential, now);
+    }
+
+    fn is_credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) -> bool {
+        Self::is_credential_accepted(self, origin, credential, now)
+    }
+
+    fn spool_folder(&self) -> Option<PathBuf> {
+        Self::spool_folder(self)
+    }
+}

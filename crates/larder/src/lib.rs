@@ -1,0 +1,16 @@
+//! larder as a library: lookup → single flight → origin → store.
+//!
+//! Decisions come from `larder-core`; this crate acts on them.
+
+pub mod cache;
+pub mod entry;
+pub mod error;
+pub mod flight;
+pub mod origin;
+pub mod stats;
+pub mod tier;
+
+pub use cache::{Answer, Cache, Options};
+pub use entry::{Body, Entry};
+pub use error::Error;
+pub use origin::{Origin, OriginAnswer, OriginError};

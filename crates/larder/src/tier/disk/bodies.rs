@@ -1,0 +1,145 @@
+//! Large bodies: files that are named by the CID of their bytes.
+
+use super::open::Paths;
+use crate::{Body, Error, error::At};
+use bytes::Bytes;
+use larder_core::BodyCid;
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Files up to this many bytes are read into memory while they are verified.
+const WHOLE: u64 = 1 << 20;
+
+/// `bodies/<2 hex of the digest's first byte>/<BodyCid>`
+pub(super) fn path(bodies: &Path, cid: &BodyCid) -> PathBuf {
+    bodies.join(format!("{:02x}", cid.digest()[0])).join(cid.to_string())
+}
+
+/// Hashes everything that `reader` gives, handing each piece to `each`.
+fn hash(mut reader: impl Read, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<(BodyCid, u64)> {
+    let mut buffer = vec![0u8; 128 << 10];
+    let (mut hasher, mut len) = (Sha256::new(), 0u64);
+    loop {
+        let n = match reader.read(&mut buffer) {
+            Ok(0) => return Ok((BodyCid::from_digest(hasher.finalize().into()), len)),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&buffer[..n]);
+        each(&buffer[..n])?;
+        len += n as u64;
+    }
+}
+
+/// The body in the file at its place, every byte verified; `None` when it is missing or not what it should be.
+/// The handle that was verified is the one that is served.
+pub(super) fn read(bodies: &Path, cid: &BodyCid, len: u64) -> Option<Body> {
+    let path = path(bodies, cid);
+    let file = File::open(&path).ok()?;
+    if file.metadata().ok()?.len() != len {
+        return None;
+    }
+    if len <= WHOLE {
+        let mut bytes = Vec::with_capacity(usize::try_from(len).ok()?);
+        (&file).take(len + 1).read_to_end(&mut bytes).ok()?;
+        return (BodyCid::of(&bytes) == *cid).then(|| Body::Bytes(Bytes::from(bytes)));
+    }
+    (hash(&file, |_| Ok(())).ok()? == (*cid, len)).then_some(())?;
+    io::Seek::rewind(&mut &file).ok()?;
+    Some(Body::File { file: Arc::new(file), path, len, cid: *cid })
+}
+
+/// Makes sure that the body's file is at its place and whole.
+pub(super) fn write(paths: &Paths, cid: &BodyCid, body: &Body, durable: bool) -> Result<(), Error> {
+    let bodies = &paths.bodies;
+    let target = path(bodies, cid);
+    if is_whole(&target, cid, body.len()) {
+        let _recency_only = File::open(&target).and_then(|file| file.set_modified(std::time::SystemTime::now()));
+        return Ok(());
+    }
+    let folder = target.parent().unwrap_or(bodies);
+    super::open::make_folder(folder).at(folder)?;
+    if !link(&paths.spool, cid, body, &target) {
+        write_anew(folder, cid, body, &target, durable)?;
+    } else if durable {
+        File::open(&target).and_then(|file| file.sync_all()).at(&target)?;
+    }
+    if durable {
+        File::open(folder).and_then(|folder| folder.sync_all()).at(folder)?;
+    }
+    Ok(())
+}
+
+fn write_anew(folder: &Path, cid: &BodyCid, body: &Body, target: &Path, durable: bool) -> Result<(), Error> {
+    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at(folder)?;
+    let found = copy(body, temporary.as_file_mut()).at(temporary.path())?;
+    if found != *cid {
+        return Err(Error::Body { expected: *cid, found });
+    }
+    if durable {
+        temporary.as_file().sync_all().at(temporary.path())?;
+    }
+    temporary.persist(target).map_err(|error| error.error).at(target)?;
+    Ok(())
+}
+
+/// Takes over a body that was gathered in the store's own spool folder, where nobody else writes. Its digest was taken on
+/// the way; every read takes it again.
+fn link(spool: &Path, cid: &BodyCid, body: &Body, target: &Path) -> bool {
+    let Body::File { path, cid: gathered, .. } = body else { return false };
+    if path.parent() != Some(spool) || gathered != cid {
+        return false;
+    }
+    let folder = target.parent().unwrap_or(spool);
+    let linked = tempfile::Builder::new().prefix(".new-").make_in(folder, |name| std::fs::hard_link(path, name));
+    linked.is_ok_and(|linked| linked.persist(target).is_ok())
+}
+
+fn is_whole(path: &Path, cid: &BodyCid, len: u64) -> bool {
+    File::open(path).is_ok_and(|file| {
+        file.metadata().is_ok_and(|metadata| metadata.len() == len)
+            && hash(file, |_| Ok(())).is_ok_and(|found| found.0 == *cid)
+    })
+}
+
+/// Copies what was not gathered in the store's own folder: somebody else may still write to it.
+fn copy(body: &Body, to: &mut File) -> io::Result<BodyCid> {
+    let (found, _) = match body {
+        Body::Bytes(bytes) => hash(&bytes[..], |piece| to.write_all(piece))?,
+        Body::File { file, .. } => hash(FromStart { file, at: 0 }, |piece| to.write_all(piece))?,
+    };
+    Ok(found)
+}
+
+/// A small body's bytes, whichever way it came.
+pub(super) fn inline(body: &Body) -> Result<Bytes, Error> {
+    match body {
+        Body::Bytes(bytes) => Ok(bytes.clone()),
+        Body::File { file, path, .. } => {
+            let mut bytes = Vec::new();
+            FromStart { file, at: 0 }.read_to_end(&mut bytes).at(path)?;
+            Ok(Bytes::from(bytes))
+        }
+    }
+}
+
+/// Reads a shared file from its start without moving the place where others read it.
+struct FromStart<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt as _;
+        let n = self.file.read_at(buffer, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}

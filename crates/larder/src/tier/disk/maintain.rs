@@ -1,0 +1,264 @@
+//! Looking after the store: what is gone, what was invalidated, what there is no room for, what nobody refers to.
+//!
+//! One process at a time does it (an OS lock that dies with its holder), at most 100 rows in a transaction.
+
+use super::{
+    Inner,
+    open::suffixed,
+    remove::{BATCH, GONE, Gone},
+    row::{self, signed},
+    runs,
+    schema::CURRENT,
+};
+use crate::{Error, stats::Event};
+use larder_core::{BodyCid, Timestamp};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+/// How many batches one process does before it lets another put go on.
+const BATCHES: usize = 64;
+/// A WAL beyond this is folded into the index: left alone it grows to gigabytes under load.
+const WAL_LIMIT: u64 = 32 << 20;
+/// A body's file that no row refers to is kept this long: its row may be on the way.
+const UNREFERENCED: Duration = Duration::from_secs(3600);
+
+impl Inner {
+    /// Whether there is more in the store than its limits allow.
+    pub(super) fn is_too_full(&self) -> bool {
+        let (entries, bytes) = (self.options.max_entries, self.options.max_bytes);
+        if entries == 0 && bytes == 0 {
+            return false;
+        }
+        let totals = self.with(|connection| Ok(row::totals(connection)?)).unwrap_or_default();
+        exceeds(totals, entries, bytes)
+    }
+
+    /// Does what there is to do, unless another process is at it. Failures are left to the next time.
+    pub(super) fn maintain(&self, now: Timestamp) {
+        let path = self.paths.root.join("maintenance.lock");
+        // The lock file's time is that of the last look at the folder of bodies.
+        let is_due = is_old(&path) || !path.exists();
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        let Ok(file) = file else { return };
+        if matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+            return;
+        }
+        if is_due {
+            let _next_time = file.set_modified(SystemTime::now());
+        }
+        if let Err(error) = self.maintain_alone(now, is_due) {
+            tracing::debug!(%error, "the store was not looked after");
+        }
+    }
+
+    fn maintain_alone(&self, now: Timestamp, is_due: bool) -> Result<(), Error> {
+        self.reclaim_gone(now)?;
+        self.reclaim_batch()?;
+        let evicted = self.evict(now)?;
+        if evicted || is_due {
+            self.collect_bodies()?;
+        }
+        if is_due {
+            self.collect_runs()?;
+        }
+        self.fold()?;
+        self.bound_wal()
+    }
+
+    /// One batch of what is past its time. One, so that a clock that jumps ahead does not empty the store at once.
+    fn reclaim_gone(&self, now: Timestamp) -> Result<(), Error> {
+        let select = format!("{GONE} WHERE e.gone_at <= ?1 AND e.gone_at < 9223372036854775807 LIMIT {BATCH}");
+        self.write(|transaction| {
+            let rows = select_gone(transaction, &select, params![now.0])?;
+            for (service, operation, n) in names(transaction, &rows)? {
+                self.sidecar.count(&service, &operation, Event::Expiration, n);
+            }
+            Ok(self.delete(transaction, &rows)?)
+        })
+    }
+
+    /// What was invalidated makes room at once, so that the totals are those of the live entries. Failures, and what is
+    /// too much for one go, are left to the next time.
+    pub(super) fn reclaim_invalidated(&self) {
+        for _ in 0..BATCHES {
+            match self.reclaim_batch() {
+                Ok(false) => return,
+                Ok(true) => {}
+                Err(error) => return tracing::debug!(%error, "what was invalidated still takes room"),
+            }
+        }
+    }
+
+    /// One batch of every operation's rows of earlier generations; whether there may be more.
+    fn reclaim_batch(&self) -> Result<bool, Error> {
+        let operations = self.with(|connection| {
+            let mut statement = connection.prepare_cached(&format!("SELECT o.id, {CURRENT} FROM operation o"))?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?)
+        })?;
+        let select = format!("{GONE} WHERE e.op = ?1 AND e.generation < ?2 LIMIT {BATCH}");
+        let mut more = false;
+        for (operation, current) in operations.into_iter().filter(|(_, current)| *current > 0) {
+            more |= self.write(|transaction| {
+                let rows = select_gone(transaction, &select, params![operation, current])?;
+                self.delete(transaction, &rows)?;
+                Ok(rows.len() == BATCH)
+            })?;
+        }
+        Ok(more)
+    }
+
+    /// Evicts down to 95 % of the limits; whether anything was.
+    fn evict(&self, now: Timestamp) -> Result<bool, Error> {
+        if !self.is_too_full() {
+            return Ok(false);
+        }
+        let low = |limit: u64| limit - limit / 20;
+        let (entries, bytes) = (low(self.options.max_entries), low(self.options.max_bytes));
+        for _ in 0..BATCHES {
+            let done = self.write(|transaction| {
+                self.turn(transaction, now, entries, bytes)?;
+                Ok(!exceeds(row::totals(transaction)?, entries, bytes))
+            })?;
+            if done {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves the clock hand over one batch: what was used since its last pass is spared once more, the rest goes, until
+    /// there is room enough.
+    fn turn(&self, transaction: &Transaction<'_>, now: Timestamp, entries: u64, bytes: u64) -> rusqlite::Result<()> {
+        let (hand, until) = round(transaction)?;
+        let select = format!(
+            "SELECT e.id, e.key, e.form, e.size, e.gone_at FROM entry e WHERE e.id > ?1 AND e.id <= ?2 ORDER BY e.id LIMIT {BATCH}"
+        );
+        let mut statement = transaction.prepare_cached(&select)?;
+        let rows = statement.query_map([hand, until], |row| Ok((Gone::read(row)?, signed(row::unsigned(row, 4)?))))?;
+        let (mut left, mut last, mut victims) = (row::totals(transaction)?, 0, Vec::new());
+        for row in rows {
+            let (gone, gone_at) = row?;
+            if !exceeds(left, entries, bytes) {
+                break;
+            }
+            last = gone.id;
+            if gone_at > now.0 && gone.key().is_some_and(|key| self.sidecar.spare(&key)) {
+                continue;
+            }
+            left = (left.0.saturating_sub(1), left.1.saturating_sub(u64::try_from(gone.size).unwrap_or(0)));
+            victims.push(gone);
+        }
+        for (service, operation, n) in names(transaction, &victims)? {
+            self.sidecar.count(&service, &operation, Event::Eviction, n);
+        }
+        self.delete(transaction, &victims)?;
+        // Past the last row the hand begins again at the first.
+        transaction.prepare_cached("UPDATE total SET hand = ?1")?.execute([last])?;
+        Ok(())
+    }
+
+    /// Removes body files that are older than an hour and that no row refers to.
+    fn collect_bodies(&self) -> Result<(), Error> {
+        let folders = std::fs::read_dir(&self.paths.bodies).into_iter().flatten().flatten().map(|folder| folder.path());
+        for folder in folders.chain([self.paths.spool.clone()]) {
+            let Ok(files) = std::fs::read_dir(folder) else { continue };
+            for file in files.flatten().filter(|file| is_old(&file.path())) {
+                self.collect(&file.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn collect(&self, file: &Path) -> Result<(), Error> {
+        let cid = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<BodyCid>().ok());
+        self.write(|transaction| {
+            let referenced = match &cid {
+                None => false,
+                Some(cid) => transaction
+                    .prepare_cached("SELECT 1 FROM entry WHERE file = ?1 LIMIT 1")?
+                    .query_row([&cid.digest()[..]], |_| Ok(()))
+                    .optional()?
+                    .is_some(),
+            };
+            // Asked again under the write lock, which a put of the same bytes holds while it looks for the file.
+            if !referenced && is_old(file) {
+                let _absent = std::fs::remove_file(file);
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes run files whose rows were lost.
+    fn collect_runs(&self) -> Result<(), Error> {
+        let folders = std::fs::read_dir(&self.paths.runs).into_iter().flatten().flatten();
+        for folder in folders {
+            let files = std::fs::read_dir(folder.path()).into_iter().flatten().flatten().map(|file| file.path());
+            for file in files.filter(|file| is_old(file)) {
+                let key = runs::key_of(&file);
+                self.write(|transaction| {
+                    let select = "SELECT 1 FROM entry WHERE key = ?1 LIMIT 1";
+                    let known = key.map(|key| transaction.prepare_cached(select)?.exists([&key.digest()[..]]));
+                    if !known.transpose()?.unwrap_or(false) {
+                        let _absent = std::fs::remove_file(&file);
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds a WAL that grew too long into the index.
+    fn bound_wal(&self) -> Result<(), Error> {
+        let wal = suffixed(&self.paths.index, "-wal");
+        if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > WAL_LIMIT) {
+            self.with(|connection| Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?))?;
+        }
+        Ok(())
+    }
+}
+
+/// The file of a body, or what a killed put left, not touched for an hour.
+fn is_old(file: &Path) -> bool {
+    let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+    changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > UNREFERENCED))
+}
+
+/// Where the clock hand is and how far it goes: not over the newest sixteenth, which nobody had time to ask for yet.
+fn round(transaction: &Transaction<'_>) -> rusqlite::Result<(i64, i64)> {
+    let (entries, _) = row::totals(transaction)?;
+    let spared = if entries > 1 { (entries / 16).max(1) } else { 0 };
+    let mut statement =
+        transaction.prepare_cached("SELECT hand, (SELECT coalesce(max(id), 0) FROM entry) FROM total")?;
+    statement.query_row([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.saturating_sub(signed(spared)))))
+}
+
+fn exceeds((entries, bytes): (u64, u64), max_entries: u64, max_bytes: u64) -> bool {
+    max_entries > 0 && entries > max_entries || max_bytes > 0 && bytes > max_bytes
+}
+
+fn select_gone(
+    transaction: &Transaction<'_>,
+    select: &str,
+    with: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<Gone>> {
+    transaction.prepare_cached(select)?.query_map(with, Gone::read)?.collect()
+}
+
+/// How many of `rows` belong to which service and operation.
+fn names(transaction: &Transaction<'_>, rows: &[Gone]) -> rusqlite::Result<Vec<(String, String, u64)>> {
+    let select = "SELECT o.service, o.name FROM entry e JOIN operation o ON o.id = e.op WHERE e.id = ?1";
+    let mut statement = transaction.prepare_cached(select)?;
+    let mut names = std::collections::BTreeMap::<(String, String), u64>::new();
+    for gone in rows {
+        let name = statement.query_row([gone.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        *names.entry(name).or_default() += 1;
+    }
+    Ok(names.into_iter().map(|((service, operation), n)| (service, operation, n)).collect())
+}

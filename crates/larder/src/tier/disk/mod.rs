@@ -1,0 +1,320 @@
+//! The disk tier: an SQLite index, small bodies in it, large ones as files (docs/design/store.md).
+
+mod bodies;
+mod credentials;
+mod filesystem;
+mod fold;
+mod list;
+mod maintain;
+mod open;
+mod pool;
+mod read;
+mod remove;
+mod row;
+pub mod runs;
+mod schema;
+pub(crate) mod trust;
+mod write;
+
+use super::{Selection, Tier, Usage, sidecar::Sidecar};
+use crate::{Entry, Error, Options, error::At, stats::Statistics};
+use futures_core::future::BoxFuture;
+use larder_core::{Timestamp, record::Want};
+use open::{Mode, Paths};
+use pool::{Failure, Pool};
+use rusqlite::Connection;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// The disk tier. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    paths: Paths,
+    pool: Pool,
+    sidecar: Arc<Sidecar>,
+    options: Options,
+    puts: AtomicU64,
+    folded: fold::Folded,
+    repaired: Mutex<Option<Instant>>,
+}
+
+impl Disk {
+    /// Opens the store in `options.dir`, making what is missing.
+    pub fn open(options: &Options) -> Result<Self, Error> {
+        Self::open_with(options, Arc::new(Sidecar::private()))
+    }
+
+    /// The same, with counters and generations in `sidecar`, which is moved to the store's own file where that can be.
+    pub(crate) fn open_with(options: &Options, sidecar: Arc<Sidecar>) -> Result<Self, Error> {
+        let paths = Paths::of(&options.dir);
+        let made = open::make_folder(&paths.root).at(&paths.root);
+        let mode = Mode::at(&paths.root, options.durable);
+        Self::open_as(options, paths, sidecar, mode, made)
+    }
+
+    fn open_as(
+        options: &Options,
+        paths: Paths,
+        sidecar: Arc<Sidecar>,
+        mode: Mode,
+        made: Result<(), Error>,
+    ) -> Result<Self, Error> {
+        trust::check(&paths.root)?;
+        let (connection, read_only) = match made.and_then(|()| writable(&paths, mode)) {
+            Ok(connection) => (connection, false),
+            Err(error) => (readable(&paths, error)?, true),
+        };
+        let pool = Pool::new(mode, read_only, &paths.index, connection);
+        let folded = fold::Folded::default();
+        let inner = Inner {
+            paths,
+            pool,
+            sidecar,
+            options: options.clone(),
+            puts: AtomicU64::new(0),
+            folded,
+            repaired: Mutex::default(),
+        };
+        inner.attach_sidecar();
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether other processes learn at once what this one removes: only then may answers be kept in memory above.
+    pub(crate) fn is_coherent(&self) -> bool {
+        self.inner.sidecar.is_shared()
+    }
+
+    /// The generation of (service, operation), to be handed to a later put.
+    pub fn generation(&self, service: &str, operation: &str) -> Result<u64, Error> {
+        self.inner.with(|connection| Ok(row::generation(connection, service, operation)?))
+    }
+
+    /// Where bodies may be gathered that [`Tier::put`] then links instead of copying.
+    pub(crate) fn spool_folder(&self) -> Option<PathBuf> {
+        let spool = &self.inner.paths.spool;
+        (!self.inner.pool.read_only && open::make_folder(spool).is_ok()).then(|| spool.clone())
+    }
+
+    /// Every counter of all processes, and the live entries at `now`.
+    pub(crate) fn statistics(&self, now: Timestamp) -> Result<Statistics, Error> {
+        self.inner.statistics(now)
+    }
+
+    /// Folds counters and closes what is open; the last process that closes checkpoints the index.
+    pub(crate) fn close(&self) {
+        if !self.inner.pool.read_only {
+            let _counters_stay_in_the_sidecar = self.inner.fold();
+        }
+        self.inner.pool.close();
+    }
+}
+
+fn writable(paths: &Paths, mode: Mode) -> Result<Connection, Error> {
+    let connection = open::open_or_create(paths, mode)?;
+    if connection.is_readonly(rusqlite::MAIN_DB)? || !may_write(&paths.root) {
+        return Err(Error::ReadOnly { path: paths.root.clone() });
+    }
+    Ok(connection)
+}
+
+fn may_write(folder: &std::path::Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// What to do with a store that cannot be written: read it, if that works, and say so once.
+fn readable(paths: &Paths, error: Error) -> Result<Connection, Error> {
+    if matches!(error, Error::Foreign { .. }) || !paths.index.exists() {
+        return Err(error);
+    }
+    let Ok(connection) = open::connect_read_only(&paths.index) else { return Err(error) };
+    tracing::warn!(store = %paths.root.display(), %error, "the store can only be read: new answers are not kept");
+    Ok(connection)
+}
+
+impl Inner {
+    /// Does `work` with a connection; a broken index is moved aside and begun anew, and `work` is told that it failed.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Error> {
+        if self.sidecar.is_lost() {
+            self.attach_sidecar();
+        }
+        self.pool.with(&self.paths, work).map_err(|failure| {
+            if let Failure::Index(error) = &failure
+                && open::is_broken(error)
+                && !self.pool.read_only
+            {
+                self.repair();
+            }
+            failure.into()
+        })
+    }
+
+    /// Does `work` in a transaction that holds the write lock from its start.
+    fn write<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, Error> {
+        if self.pool.read_only {
+            return Err(Error::ReadOnly { path: self.paths.root.clone() });
+        }
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// Not more often than once a minute: looking at every page of a large index takes long, and what is wrong may be
+    /// what a check does not find.
+    fn repair(&self) {
+        {
+            let mut last = self.repaired.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|at| at.elapsed() < Duration::from_secs(60)) {
+                return;
+            }
+            *last = Some(Instant::now());
+        }
+        let repaired = open::repair(&self.paths, self.pool.mode).and_then(|_anew| self.level_generations());
+        if let Err(error) = repaired {
+            tracing::warn!(%error, "the store's index is broken and could not be replaced");
+        }
+    }
+
+    /// Maps the sidecar's file and brings it and the index to the same generations. Without one this process counts for
+    /// itself, and the index knows the generations.
+    fn attach_sidecar(&self) {
+        if self.pool.read_only || self.pool.mode.network {
+            return;
+        }
+        let attach = || {
+            // Only who may have to make the file needs the lock.
+            if self.sidecar.attach_existing(&self.paths.sidecar).is_err() {
+                let _lock = open::lock(&self.paths.root)?;
+                self.sidecar.attach(&self.paths.sidecar).at(&self.paths.sidecar)?;
+            }
+            self.level_generations()
+        };
+        if let Err(error) = attach() {
+            tracing::debug!(%error, "no shared sidecar");
+        }
+    }
+
+    fn level_generations(&self) -> Result<(), Error> {
+        let behind = self.pool.with(&self.paths, |connection| {
+            let mut behind = self.sidecar.scopes();
+            for (service, operation, n) in row::scopes(connection)? {
+                if self.sidecar.scope(&service, &operation) < n {
+                    self.sidecar.raise(&service, &operation, n);
+                }
+                behind.retain(|scope| (&scope.0, &scope.1) != (&service, &operation) || scope.2 > n);
+            }
+            Ok(behind)
+        })?;
+        if behind.is_empty() {
+            return Ok(());
+        }
+        // Raised in the sidecar by a process that was killed before it could say so in the index, or the index is new.
+        self.write(|transaction| {
+            behind.iter().try_for_each(|(service, operation, n)| row::raise(transaction, service, operation, *n))?;
+            Ok(())
+        })
+    }
+}
+
+/// Runs what may take long where it holds nobody up: on a thread for it where there is a runtime, else here.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work() };
+    match runtime.spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(stopped) => Err(Error::Index(stopped.to_string())),
+    }
+}
+
+/// Runs what nobody waits for: on a thread for it where there is a runtime, else here.
+fn detached(work: impl FnOnce() + Send + 'static) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        Err(_) => work(),
+    }
+}
+
+impl Tier for Disk {
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn get<'a>(&'a self, want: &'a Want, now: Timestamp) -> BoxFuture<'a, Result<Option<Entry>, Error>> {
+        Box::pin(async move {
+            match self.inner.find(want, now)? {
+                read::Found::Nothing => Ok(None),
+                read::Found::Entry(entry) => Ok(Some(entry)),
+                read::Found::InFile(found) => {
+                    let inner = Arc::clone(&self.inner);
+                    blocking(move || Ok(inner.read_file(found))).await
+                }
+            }
+        })
+    }
+
+    fn put(&self, entry: Entry, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let inner = Arc::clone(&self.inner);
+            blocking(move || inner.put(&entry)).await?;
+            self.maintain_sometimes(now);
+            Ok(())
+        })
+    }
+
+    fn remove<'a>(&'a self, what: &'a Selection, now: Timestamp) -> BoxFuture<'a, Result<u64, Error>> {
+        let (inner, what) = (Arc::clone(&self.inner), what.clone());
+        Box::pin(async move {
+            let invalidates = what.key.is_none() && what.prefix.is_none();
+            let remover = Arc::clone(&inner);
+            let removed = blocking(move || remover.remove(&what, now)).await?;
+            if invalidates {
+                detached(move || inner.reclaim_invalidated());
+            }
+            Ok(removed)
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        what: &'a Selection,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Entry>, Error>> {
+        let (inner, what) = (Arc::clone(&self.inner), what.clone());
+        Box::pin(blocking(move || inner.list(&what, limit, now)))
+    }
+
+    fn usage(&self) -> Usage {
+        let (entries, bytes) = self.inner.with(|connection| Ok(row::totals(connection)?)).unwrap_or_default();
+        let Options { max_entries, max_bytes, .. } = self.inner.options;
+        Usage { entries, max_entries, bytes, max_bytes }
+    }
+}
+
+impl Disk {
+    /// Every 64th put, and whenever the store is fuller than it may be, this process looks after the store; nobody waits
+    /// for it where there is a runtime.
+    fn maintain_sometimes(&self, now: Timestamp) {
+        let puts = self.inner.puts.fetch_add(1, Ordering::Relaxed);
+        if puts % 64 != 63 && !self.inner.is_too_full() {
+            return;
+        }
+        let inner = Arc::clone(&self.inner);
+        detached(move || inner.maintain(now));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! Opening the index: made under a lock and by rename, moved aside when it is broken, tried again while it is locked.
+
+use super::{
+    filesystem,
+    schema::{APPLICATION_ID, CREATE, VERSION},
+    trust,
+};
+use crate::{Error, error::At};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Where things are in a store.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    /// `…/v1`
+    pub(super) root: PathBuf,
+    /// The index.
+    pub(super) index: PathBuf,
+    /// The sidecar.
+    pub(super) sidecar: PathBuf,
+    /// Large bodies.
+    pub(super) bodies: PathBuf,
+    /// Tools' answers.
+    pub(super) runs: PathBuf,
+    /// Large bodies on their way.
+    pub(super) spool: PathBuf,
+}
+
+impl Paths {
+    pub(super) fn of(dir: &Path) -> Self {
+        let root = dir.join("v1");
+        let [index, sidecar, bodies, runs, spool] =
+            ["index.db", "sidecar", "bodies", "runs", "spool"].map(|name| root.join(name));
+        Self { root, index, sidecar, bodies, runs, spool }
+    }
+}
+
+/// Makes `folder` and what is above it, for this user alone.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Holds the lock that whoever creates or replaces files takes; released when the value is dropped. A filesystem
+/// without locks gives a handle that locks nothing. Waits as long as a busy index is waited for, and no longer: a
+/// process that was stopped while it held the lock must not hold up every other one.
+pub(super) fn lock(root: &Path) -> Result<File, Error> {
+    let path = root.join("lock");
+    let mut options = OpenOptions::new();
+    let file = trust::open(&path, options.create(true).truncate(false).write(true).mode(0o600)).at(&path)?;
+    let mut pause = Duration::from_millis(1);
+    while matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+        if pause > Duration::from_secs(3) {
+            return Err(io::ErrorKind::TimedOut.into()).at(&path);
+        }
+        std::thread::sleep(pause);
+        pause = pause * 3 / 2;
+    }
+    Ok(file)
+}
+
+/// How connections are opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    /// `synchronous=FULL`.
+    pub(super) durable: bool,
+    /// Memory shared between processes does not work here: no WAL.
+    pub(super) network: bool,
+}
+
+impl Mode {
+    pub(super) fn at(root: &Path, durable: bool) -> Self {
+        Self { durable, network: filesystem::is_remote(root) }
+    }
+}
+
+/// Makes sure that there is a usable index, moving a broken one aside, and opens it.
+pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Error> {
+    if paths.index.exists() {
+        match connect(&paths.index, mode) {
+            Err(error) if is_broken(&error) => {}
+            other => return other.map_err(|error| named(&paths.index, error)),
+        }
+    }
+    let _lock = lock(&paths.root)?;
+    if paths.index.exists() {
+        // Another process may have repaired it while this one waited for the lock.
+        match connect(&paths.index, mode) {
+            Err(error) if is_broken(&error) => move_aside(paths)?,
+            other => return other.map_err(|error| named(&paths.index, error)),
+        }
+    }
+    create(paths, mode)?;
+    connect(&paths.index, mode).map_err(|error| named(&paths.index, error))
+}
+
+/// Moves an index aside that turned out to be broken while it was in use; whether it was.
+pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
+    let _lock = lock(&paths.root)?;
+    let sound = connect(&paths.index, mode).and_then(|connection| {
+        Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))? == "ok")
+    });
+    match sound {
+        Ok(true) => return Ok(false),
+        Ok(false) => {}
+        Err(error) if is_broken(&error) => {}
+        Err(error) => return Err(error.into()),
+    }
+    move_aside(paths)?;
+    create(paths, mode)?;
+    Ok(true)
+}
+
+fn move_aside(paths: &Paths) -> Result<(), Error> {
+    let aside = (0..1000).map(|n| paths.root.join(format!("index.broken-{n}"))).find(|path| !path.exists());
+    let aside = aside.unwrap_or_else(|| paths.root.join("index.broken-0"));
+    tracing::warn!(index = %paths.index.display(), aside = %aside.display(), "the store's index is broken: begun anew");
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let _absent = std::fs::remove_file(suffixed(&paths.index, suffix));
+    }
+    std::fs::rename(&paths.index, &aside).at(&paths.index)
+}
+
+pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn create(paths: &Paths, mode: Mode) -> Result<(), Error> {
+    // Left behind by an index that was removed by hand; they would be replayed into the new one.
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let _absent = std::fs::remove_file(suffixed(&paths.index, suffix));
+    }
+    let temporary = tempfile::Builder::new().prefix("index.new-").tempfile_in(&paths.root).at(&paths.root)?;
+    let connection = Connection::open(temporary.path())?;
+    connection.execute_batch(CREATE)?;
+    set_journal(&connection, mode)?;
+    connection.close().map_err(|(_, error)| error)?;
+    temporary.persist(&paths.index).map_err(|error| error.error).at(&paths.index)?;
+    Ok(())
+}
+
+fn set_journal(connection: &Connection, mode: Mode) -> rusqlite::Result<()> {
+    let journal = if mode.network { "PRAGMA journal_mode = DELETE" } else { "PRAGMA journal_mode = WAL" };
+    connection.query_row(journal, [], |_| Ok(()))
+}
+
+/// Opens a connection; tries again while the file is locked, which happens at opening in spite of the busy timeout.
+pub(super) fn connect(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match connect_once(index, mode) {
+            Err(error) if is_locked(&error) && pause < Duration::from_secs(2) => std::thread::sleep(pause),
+            other => return other,
+        }
+        pause *= 2;
+    }
+}
+
+fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(index, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    check(&connection)?;
+    if mode.network {
+        set_journal(&connection, mode)?;
+    }
+    let synchronous = if mode.durable { "FULL" } else { "NORMAL" };
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = {synchronous}; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 33554432;
+         PRAGMA cache_size = -4096; PRAGMA trusted_schema = OFF;"
+    ))?;
+    Ok(connection)
+}
+
+/// Opens for reading alone: through the `-shm` that a writer left, or as a file that nobody writes.
+pub(super) fn connect_read_only(index: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let plain =
+        Connection::open_with_flags(index, flags).and_then(|connection| check(&connection).map(|()| connection));
+    if plain.is_ok() || std::fs::metadata(suffixed(index, "-wal")).is_ok_and(|wal| wal.len() > 0) {
+        return plain;
+    }
+    let connection = Connection::open_with_flags(immutable(index), flags)?;
+    check(&connection)?;
+    Ok(connection)
+}
+
+/// `file:…?immutable=1`, with whatever a URI reserves percent-encoded.
+fn immutable(index: &Path) -> String {
+    use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _};
+    let mut uri = String::from("file:");
+    for byte in index.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            other => drop(write!(uri, "%{other:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
+/// Reads what every file of ours begins with. An empty file is taken for a broken one.
+fn check(connection: &Connection) -> rusqlite::Result<()> {
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if (id, version) == (APPLICATION_ID, VERSION) {
+        let tables = "SELECT 1 FROM total, (SELECT count(*) FROM (SELECT 1 FROM entry LIMIT 1))";
+        return connection.query_row(tables, [], |_| Ok(()));
+    }
+    let code = if (id, version) == (0, 0) { rusqlite::ffi::SQLITE_NOTADB } else { rusqlite::ffi::SQLITE_MISMATCH };
+    Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(format!("{id:#x}, version {version}"))))
+}
+
+fn named(index: &Path, error: rusqlite::Error) -> Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(found)) if code.code == ErrorCode::TypeMismatch => {
+            Error::Foreign { path: index.to_owned(), found }
+        }
+        other => other.into(),
+    }
+}
+
+/// Whether the file itself is damaged, rather than busy, full or out of reach.
+pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => true,
+            // A damaged schema page reads as a table that is not there.
+            ErrorCode::Unknown => message.as_deref().is_some_and(|text| text.contains("no such")),
+            _ => false,
+        },
+        rusqlite::Error::SqlInputError { msg, .. } => msg.contains("no such") || msg.contains("malformed"),
+        rusqlite::Error::QueryReturnedNoRows
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..) => true,
+        _ => false,
+    }
+}
+
+fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}

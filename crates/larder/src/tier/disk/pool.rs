@@ -1,0 +1,146 @@
+//! Connections to the index: one per thread that is busy with it, kept for the next one.
+//!
+//! A connection must not be used or closed after a fork: a changed process id forgets what the parent opened.
+
+use super::{
+    open::{self, Mode, Paths},
+    trust,
+};
+use crate::Error;
+use rusqlite::Connection;
+use std::{
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// How many idle connections are kept.
+const IDLE: usize = 8;
+
+/// Device and inode.
+type FileId = Option<(u64, u64)>;
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) mode: Mode,
+    pub(super) read_only: bool,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    pid: u32,
+    /// Which file the connections are on; another one stands there once the index was replaced.
+    file: FileId,
+    connections: Vec<Connection>,
+}
+
+impl Pool {
+    pub(super) fn new(mode: Mode, read_only: bool, index: &Path, first: Connection) -> Self {
+        let idle = Idle { pid: std::process::id(), file: file_of(index), connections: vec![first] };
+        Self { mode, read_only, idle: Mutex::new(idle) }
+    }
+
+    /// Lends a connection to `work`. What failed half-way is not lent again.
+    pub(super) fn with<T>(
+        &self,
+        paths: &Paths,
+        work: impl FnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (mut connection, file) = self.take(paths)?;
+        let done = work(&mut connection)?;
+        self.give_back(connection, file);
+        Ok(done)
+    }
+
+    fn take(&self, paths: &Paths) -> Result<(Connection, FileId), Failure> {
+        let file = file_of(&paths.index);
+        if let Some(connection) = self.idle(file).connections.pop() {
+            return Ok((connection, file));
+        }
+        // Another folder may stand there by now, and whoever put it there need not be this user.
+        trust::check(&paths.root)?;
+        let connection = if self.read_only {
+            open::connect_read_only(&paths.index)?
+        } else if file.is_some() {
+            open::connect(&paths.index, self.mode)?
+        } else {
+            open::make_folder(&paths.root).map_err(|source| Error::Io { path: paths.root.clone(), source })?;
+            open::open_or_create(paths, self.mode)?
+        };
+        let opened = file_of(&paths.index);
+        drop(self.idle(opened));
+        Ok((connection, opened))
+    }
+
+    fn give_back(&self, connection: Connection, file: FileId) {
+        let mut idle = self.lock();
+        if idle.file == file && idle.pid == std::process::id() && idle.connections.len() < IDLE {
+            idle.connections.push(connection);
+        }
+    }
+
+    /// The idle connections, all of them on `file` and opened by this process.
+    fn idle(&self, file: FileId) -> MutexGuard<'_, Idle> {
+        let mut idle = self.lock();
+        if idle.pid != std::process::id() {
+            std::mem::forget(std::mem::take(&mut idle.connections));
+            idle.pid = std::process::id();
+        }
+        if idle.file != file {
+            idle.connections.clear();
+            idle.file = file;
+        }
+        idle
+    }
+
+    /// Closes what is idle. The last connection that any process closes folds the WAL into the file.
+    pub(super) fn close(&self) {
+        let connections = {
+            let mut idle = self.lock();
+            if idle.pid != std::process::id() {
+                return;
+            }
+            std::mem::take(&mut idle.connections)
+        };
+        drop(connections);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn file_of(path: &Path) -> FileId {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Why work with the index failed: with the database's own error where it has to be looked at.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// From the database.
+    Index(rusqlite::Error),
+    /// From elsewhere.
+    Other(Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Index(error) => error.into(),
+            Failure::Other(error) => error,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Removing: single rows, keys, prefixes; services and operations by their generation.
+
+use super::{
+    Inner,
+    pool::Failure,
+    row::{self, signed},
+    runs,
+    schema::CURRENT,
+};
+use crate::{
+    Error,
+    tier::{Selection, prefix},
+};
+use larder_core::{QueryKey, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+/// Rows in one transaction: a removal never holds the write lock for long.
+pub(super) const BATCH: usize = 100;
+
+/// What removing a row needs to know about it.
+pub(super) struct Gone {
+    pub(super) id: i64,
+    pub(super) key: Vec<u8>,
+    pub(super) form: Vec<u8>,
+    pub(super) size: i64,
+}
+
+/// Columns of [`Gone`], in its order.
+pub(super) const GONE: &str = "SELECT e.id, e.key, e.form, e.size FROM entry e";
+
+impl Gone {
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let [key, form] = [row::blob(row, 1)?, row::blob(row, 2)?].map(Option::unwrap_or_default);
+        Ok(Self { id: row.get(0)?, key, form, size: signed(row::unsigned(row, 3)?) })
+    }
+
+    pub(super) fn key(&self) -> Option<QueryKey> {
+        self.key.as_slice().try_into().ok().map(QueryKey::from_digest)
+    }
+}
+
+impl Inner {
+    /// Removes one row, if it still is the one that was looked at; whether it was.
+    pub(super) fn remove_row(&self, id: i64, record_cid: &[u8]) -> Result<bool, Error> {
+        let select = format!("{GONE} WHERE e.id = ?1 AND e.record_cid = ?2");
+        self.write(|transaction| {
+            let mut statement = transaction.prepare_cached(&select)?;
+            let found = statement.query_row(params![id, record_cid], Gone::read).optional()?;
+            self.delete(transaction, found.as_slice())?;
+            Ok(found.is_some())
+        })
+    }
+
+    /// Deletes rows and their run files, and takes them off the totals. Body files stay until they are collected:
+    /// another row may name them.
+    pub(super) fn delete(&self, transaction: &Transaction<'_>, rows: &[Gone]) -> rusqlite::Result<()> {
+        for gone in rows {
+            transaction.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([gone.id])?;
+            if let (Some(key), Ok(form)) = (gone.key(), gone.form.as_slice().try_into()) {
+                runs::remove(&self.paths.runs, &key, form);
+                self.sidecar.touch(&key);
+            }
+        }
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        row::add_to_totals(transaction, -count, -rows.iter().map(|gone| gone.size).sum::<i64>())
+    }
+
+    /// Removes what is selected; how many live entries that were.
+    pub(super) fn remove(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
+        if self.pool.read_only {
+            return Err(Error::ReadOnly { path: self.paths.root.clone() });
+        }
+        let removed = match (&what.key, &what.prefix) {
+            (None, None) => self.invalidate(what, now)?,
+            _ => self.remove_range(what, now)?,
+        };
+        Ok(removed)
+    }
+
+    /// Raises the generation of what is selected, so that its entries are dead at once, here and in every process. The
+    /// sidecar first: a process that is killed before the index says so has removed too much, never too little.
+    fn invalidate(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
+        let (service, operation) = (what.service.as_deref(), what.operation.as_deref());
+        let (service, operation) = (service.unwrap_or_default(), operation.unwrap_or_default());
+        let removed = self.write(|transaction| {
+            let removed = live(transaction, what, now)?;
+            for (service, operation, n) in self.sidecar.scopes() {
+                row::raise(transaction, &service, &operation, n)?;
+            }
+            let exactly = "SELECT n FROM generation WHERE service = ?1 AND operation = ?2";
+            let mut statement = transaction.prepare_cached(exactly)?;
+            let known = statement.query_row([service, operation], |row| row::unsigned(row, 0)).optional()?;
+            let next = known.unwrap_or(0).saturating_add(1);
+            self.sidecar.raise(service, operation, next);
+            row::raise(transaction, service, operation, next)?;
+            Ok(removed)
+        })?;
+        // Once more: whoever looked between the sidecar and the commit looks again.
+        self.sidecar.raise(service, operation, 0);
+        Ok(removed)
+    }
+
+    fn remove_range(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
+        let Some((low, high)) = range(what) else { return Ok(0) };
+        let mut removed = 0;
+        loop {
+            let (live, rows) = self.write(|transaction| self.remove_batch(transaction, what, (&low, &high), now))?;
+            removed += live;
+            if rows < BATCH {
+                break;
+            }
+        }
+        // Also what lost its row. Too much is removed where a service was named that the key is not of: only slower.
+        runs::remove_range(&self.paths.runs, what);
+        Ok(removed)
+    }
+
+    /// Removes up to [`BATCH`] rows; how many of them were live, and how many there were.
+    fn remove_batch(
+        &self,
+        transaction: &Transaction<'_>,
+        what: &Selection,
+        (low, high): (&[u8; 32], &[u8; 32]),
+        now: Timestamp,
+    ) -> Result<(u64, usize), Failure> {
+        let select = format!(
+            "SELECT e.id, e.key, e.form, e.size, coalesce(e.gone_at > ?3 AND e.generation = {CURRENT}, 0)
+             FROM entry e JOIN operation o ON o.id = e.op WHERE e.key BETWEEN ?1 AND ?2
+             AND (?4 IS NULL OR o.service = ?4) AND (?5 IS NULL OR o.name = ?5) LIMIT {BATCH}"
+        );
+        let mut statement = transaction.prepare_cached(&select)?;
+        let from = params![&low[..], &high[..], now.0, what.service, what.operation];
+        let rows = statement.query_map(from, |row| Ok((Gone::read(row)?, row.get::<_, bool>(4)?)))?;
+        let (rows, live): (Vec<Gone>, Vec<bool>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
+        self.delete(transaction, &rows)?;
+        Ok((live.into_iter().filter(|live| *live).count() as u64, rows.len()))
+    }
+}
+
+/// The digests that a selection by key or prefix allows.
+pub(super) fn range(what: &Selection) -> Option<([u8; 32], [u8; 32])> {
+    let (low, high) = what.prefix.as_deref().map_or(Some(([0; 32], [0xff; 32])), prefix::digests)?;
+    match what.key {
+        None => Some((low, high)),
+        Some(key) => (low..=high).contains(key.digest()).then(|| (*key.digest(), *key.digest())),
+    }
+}
+
+/// How many live entries of the selected services and operations there are.
+fn live(connection: &Connection, what: &Selection, now: Timestamp) -> rusqlite::Result<u64> {
+    let count = format!(
+        "SELECT coalesce(sum((SELECT count(*) FROM entry e WHERE e.op = o.id AND e.generation = {CURRENT}
+           AND e.gone_at > ?1)), 0)
+         FROM operation o WHERE (?2 IS NULL OR o.service = ?2) AND (?3 IS NULL OR o.name = ?3)"
+    );
+    let mut statement = connection.prepare_cached(&count)?;
+    statement.query_row(params![now.0, what.service, what.operation], |row| row::unsigned(row, 0))
+}
+
+/// The most that a limit in SQL may be.
+pub(super) fn limit(rows: usize) -> i64 {
+    signed(rows as u64)
+}

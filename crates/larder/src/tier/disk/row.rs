@@ -1,0 +1,86 @@
+//! Small statements on the index that several operations share.
+
+use super::schema::GENERATION;
+use larder_core::{Record, cid::sha256, record::Variant};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+/// What tells several answers to one question apart: the first 16 bytes of a digest over variant and vary, framed.
+pub(super) fn form(variant: &Variant, vary: &[(String, Option<String>)]) -> [u8; 16] {
+    let mut text = Vec::new();
+    let mut frame = |part: &str| {
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part.as_bytes());
+    };
+    frame(&variant.0);
+    for (name, value) in vary {
+        frame(name);
+        frame(if value.is_some() { "=" } else { "" });
+        frame(value.as_deref().unwrap_or_default());
+    }
+    let digest = sha256(&text);
+    std::array::from_fn(|place| digest[place])
+}
+
+/// The form of a record.
+pub(super) fn form_of(record: &Record) -> [u8; 16] {
+    form(&record.variant, &record.vary)
+}
+
+/// The generation that is current for (service, operation).
+pub(super) fn generation(connection: &Connection, service: &str, operation: &str) -> rusqlite::Result<u64> {
+    connection.prepare_cached(GENERATION)?.query_row([service, operation], |row| unsigned(row, 0))
+}
+
+/// Every scope that was invalidated, with its generation.
+pub(super) fn scopes(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
+    let mut statement = connection.prepare_cached("SELECT service, operation, n FROM generation")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, unsigned(row, 2)?)))?;
+    rows.collect()
+}
+
+/// Raises a scope's generation to at least `n`.
+pub(super) fn raise(connection: &Connection, service: &str, operation: &str, n: u64) -> rusqlite::Result<()> {
+    let upsert = "INSERT INTO generation VALUES(?1, ?2, ?3)
+        ON CONFLICT(service, operation) DO UPDATE SET n = max(n, excluded.n)";
+    connection.prepare_cached(upsert)?.execute(params![service, operation, signed(n)])?;
+    Ok(())
+}
+
+/// The number of (service, operation), given out when it is first seen.
+pub(super) fn operation(connection: &Connection, service: &str, name: &str) -> rusqlite::Result<i64> {
+    let select = "SELECT id FROM operation WHERE service = ?1 AND name = ?2";
+    let known = connection.prepare_cached(select)?.query_row([service, name], |row| row.get(0)).optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    connection.prepare_cached("INSERT INTO operation(service, name) VALUES(?1, ?2)")?.execute([service, name])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Entries and bytes.
+pub(super) fn totals(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    let mut statement = connection.prepare_cached("SELECT entries, bytes FROM total")?;
+    statement.query_row([], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
+}
+
+/// Adds to entries and bytes, in the transaction that adds or removes rows.
+pub(super) fn add_to_totals(connection: &Connection, entries: i64, bytes: i64) -> rusqlite::Result<()> {
+    let update = "UPDATE total SET entries = max(0, entries + ?1), bytes = max(0, bytes + ?2)";
+    connection.prepare_cached(update)?.execute([entries, bytes])?;
+    Ok(())
+}
+
+/// A column that holds a number and no negative one; one that does not is damaged and counts as 0.
+pub(super) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get_ref(column)?.as_i64().ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
+}
+
+/// A column that holds bytes; one that does not is empty, or damaged and as good as empty.
+pub(super) fn blob(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Vec<u8>>> {
+    Ok(row.get_ref(column)?.as_blob().ok().map(<[u8]>::to_vec))
+}
+
+/// As SQLite keeps it.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

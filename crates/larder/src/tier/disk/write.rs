@@ -1,0 +1,144 @@
+//! Writing: the body first, then the row that makes it an answer.
+
+use super::{
+    Inner, bodies,
+    pool::Failure,
+    row::{self, signed},
+    runs,
+    schema::{INLINE, ROW_OVERHEAD},
+};
+use crate::{Entry, Error};
+use bytes::Bytes;
+use larder_core::{BodyCid, Head, Record, RecordCid};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+/// An entry in the form in which it is kept.
+struct Prepared<'a> {
+    record: &'a Record,
+    encoded: Vec<u8>,
+    cid: RecordCid,
+    form: [u8; 16],
+    /// The body, unless it is a file.
+    inline: Option<Bytes>,
+    generation: u64,
+}
+
+/// What a put replaces.
+struct Old {
+    id: i64,
+    size: i64,
+}
+
+impl Inner {
+    /// Keeps `entry`. Cancelled or killed at any point, the store has it whole or not at all.
+    pub(super) fn put(&self, entry: &Entry) -> Result<(), Error> {
+        if self.pool.read_only {
+            return Err(Error::ReadOnly { path: self.paths.root.clone() });
+        }
+        let prepared = self.prepare(entry)?;
+        let run = self.prepare_run(&prepared, entry)?;
+        let kept = self.write(|transaction| {
+            // Whoever collects unreferenced bodies holds the write lock too: from here on the file stays.
+            if prepared.inline.is_none() && !bodies::path(&self.paths.bodies, &prepared.record.body).exists() {
+                bodies::write(&self.paths, &prepared.record.body, &entry.body, self.options.durable)?;
+            }
+            let kept = insert(transaction, &prepared)?;
+            if kept && let Some(run) = run {
+                run.publish()?;
+            }
+            Ok(kept)
+        });
+        if kept.is_err() && matches!(prepared.record.head, Head::Tool { .. }) {
+            runs::remove(&self.paths.runs, &prepared.record.key, &prepared.form);
+        }
+        if kept? {
+            self.sidecar.touch(&prepared.record.key);
+            self.sidecar.begin(&prepared.record.key, worth(prepared.record));
+        }
+        Ok(())
+    }
+
+    fn prepare<'a>(&self, entry: &'a Entry) -> Result<Prepared<'a>, Error> {
+        let record = &*entry.record;
+        let encoded = record.encode().map_err(|error| Error::Index(error.to_string()))?;
+        let inline = if entry.body.len() <= INLINE {
+            let bytes = bodies::inline(&entry.body)?;
+            let found = BodyCid::of(&bytes);
+            if found != record.body {
+                return Err(Error::Body { expected: record.body, found });
+            }
+            Some(bytes)
+        } else {
+            bodies::write(&self.paths, &record.body, &entry.body, self.options.durable)?;
+            None
+        };
+        let (cid, form) = (RecordCid::of(&encoded), row::form_of(record));
+        Ok(Prepared { record, encoded, cid, form, inline, generation: entry.generation })
+    }
+
+    /// A tool's answer is also a file that is read without the index; written now, shown when the row is in.
+    fn prepare_run(&self, prepared: &Prepared<'_>, entry: &Entry) -> Result<Option<runs::Unpublished>, Error> {
+        let record = prepared.record;
+        if !matches!(record.head, Head::Tool { .. }) || !record.vary.is_empty() {
+            return Ok(None);
+        }
+        let body = bodies::inline(&entry.body)?;
+        let run =
+            runs::Run { record: &prepared.encoded, cid: &prepared.cid, body: &body, generation: entry.generation };
+        runs::prepare(&self.paths.runs, &record.key, &prepared.form, &run)
+    }
+}
+
+/// Whether it was kept: not when its (service, operation) was invalidated since the origin was asked.
+fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<bool, Failure> {
+    let record = new.record;
+    let current = row::generation(transaction, &record.service, &record.operation)?;
+    if new.generation < current {
+        return Ok(false);
+    }
+    let size = signed(new.encoded.len() as u64 + record.body_len + ROW_OVERHEAD);
+    let old = replaced(transaction, new)?;
+    if let Some(old) = &old {
+        transaction.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([old.id])?;
+    }
+    let operation = row::operation(transaction, &record.service, &record.operation)?;
+    let file = new.inline.is_none().then(|| &record.body.digest()[..]);
+    transaction
+        .prepare_cached(
+            "INSERT INTO entry(key, form, op, generation, gone_at, size, file, record_cid, record, body)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            &record.key.digest()[..],
+            &new.form[..],
+            operation,
+            signed(current),
+            record.gone_at().0,
+            size,
+            file,
+            &new.cid.digest()[..],
+            &new.encoded,
+            new.inline.as_deref(),
+        ])?;
+    row::add_to_totals(transaction, i64::from(old.is_none()), size - old.map_or(0, |old| old.size))?;
+    Ok(true)
+}
+
+fn replaced(transaction: &Transaction<'_>, new: &Prepared<'_>) -> rusqlite::Result<Option<Old>> {
+    let select = "SELECT id, size FROM entry WHERE key = ?1 AND form = ?2";
+    let mut statement = transaction.prepare_cached(select)?;
+    let keys = params![&new.record.key.digest()[..], &new.form[..]];
+    statement.query_row(keys, |row| Ok(Old { id: row.get(0)?, size: signed(row::unsigned(row, 1)?) })).optional()
+}
+
+/// How often the clock hand spares an answer that nobody asked for again: what was dear to get is worth more, unless it
+/// takes much room.
+fn worth(record: &Record) -> u64 {
+    let dear = record.cost.elapsed_ms >= 10_000 || record.cost.output_tokens >= 1_000;
+    match record.body_len {
+        len if len > 8 << 20 => 0,
+        len if len > 1 << 20 => u64::from(dear),
+        _ if dear => 2,
+        _ => u64::from(record.cost.elapsed_ms >= 1_000 || record.cost.output_tokens > 0),
+    }
+}

@@ -1,0 +1,118 @@
+//! The sidecar's memory: a fixed layout of 64-bit atomics, in a file that all processes map or in this process alone.
+
+use std::{
+    fs::File,
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// The first word of every sidecar; another layout gets another word, and with it a new file.
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"LARDSC01");
+
+/// Header words.
+pub(super) const AT_MAGIC: usize = 0;
+pub(super) const AT_IDENTITY: usize = 1;
+pub(super) const AT_EPOCH: usize = 2;
+pub(super) const AT_GENERATIONS_OVERFLOW: usize = 3;
+
+/// A word per hashed key: bumped whenever an entry of that key is written or removed.
+pub(super) const KEY_WORDS: usize = 4096;
+pub(super) const AT_KEY_WORDS: usize = 512;
+
+/// Slots of named values: words are hash, length of the name, the name, the values.
+pub(super) const NAME_WORDS: usize = 14;
+pub(super) const NAME_BYTES: usize = NAME_WORDS * 8;
+pub(super) const SLOTS: usize = 1024;
+
+/// Counters: one slot per (service, operation), 16 values each.
+pub(super) const COUNTER_VALUES: usize = 16;
+pub(super) const COUNTER_SLOT: usize = 2 + NAME_WORDS + COUNTER_VALUES;
+pub(super) const AT_COUNTERS: usize = AT_KEY_WORDS + KEY_WORDS;
+
+/// Generations: one slot per scope that was ever invalidated, one value each (and one to spare).
+pub(super) const GENERATION_SLOT: usize = 2 + NAME_WORDS + 2;
+pub(super) const AT_GENERATIONS: usize = AT_COUNTERS + SLOTS * COUNTER_SLOT;
+
+/// 2-bit frequencies, 32 to a word.
+pub(super) const FREQUENCY_WORDS: usize = 1 << 17;
+pub(super) const AT_FREQUENCIES: usize = AT_GENERATIONS + SLOTS * GENERATION_SLOT;
+
+/// All of it.
+pub(super) const WORDS: usize = AT_FREQUENCIES + FREQUENCY_WORDS;
+/// The file's length. larder never shrinks it; for others that do, see [`Map::is_whole`].
+pub(super) const BYTES: u64 = (WORDS * 8) as u64;
+
+/// The words, shared or not.
+#[derive(Debug)]
+pub(super) enum Map {
+    /// A mapped file; kept open to see whether it is still the one at its path.
+    Shared { words: memmap2::MmapRaw, file: File },
+    /// This process alone: no file can be mapped here, or there is no store.
+    Private(Box<[AtomicU64]>),
+    /// In place of a file that was lost under this process, until the store takes up another one. It knows no generation.
+    StandIn(Box<[AtomicU64]>),
+}
+
+impl Map {
+    /// Zeroed words with a new identity, for this process.
+    pub(super) fn private() -> Self {
+        let words: Box<[AtomicU64]> = (0..WORDS).map(|_| AtomicU64::new(0)).collect();
+        words[AT_MAGIC].store(MAGIC, Ordering::Relaxed);
+        words[AT_IDENTITY].store(super::file::identity(), Ordering::Relaxed);
+        Self::Private(words)
+    }
+
+    /// Words that let the caller count on, and from which nobody learns that anything is still the newest.
+    pub(super) fn stand_in() -> Self {
+        match Self::private() {
+            Self::Private(words) => {
+                words[AT_GENERATIONS_OVERFLOW].store(1, Ordering::Relaxed);
+                // No token of the lost file has this epoch.
+                words[AT_EPOCH].store(super::file::identity(), Ordering::Relaxed);
+                Self::StandIn(words)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether every word can be touched. Touching a page of a mapped file that was cut off kills the process (SIGBUS);
+    /// asking for its length before every use costs less than half a microsecond. A race remains: a file that is cut
+    /// between this and the use that follows, which is microseconds for a word and some ten of them for a whole table.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::Shared { file, .. } => file.metadata().is_ok_and(|metadata| metadata.len() == BYTES),
+            Self::Private(_) | Self::StandIn(_) => true,
+        }
+    }
+
+    /// Maps `file`, whose length must be [`BYTES`] and whose header must be this version's.
+    pub(super) fn shared(file: File) -> io::Result<Self> {
+        let refuse = || io::Error::new(io::ErrorKind::InvalidData, "not a sidecar of this version");
+        if file.metadata()?.len() != BYTES {
+            return Err(refuse());
+        }
+        let words = memmap2::MmapOptions::new().len(WORDS * 8).map_raw(&file)?;
+        let map = Self::Shared { words, file };
+        if map.load(AT_MAGIC) != MAGIC || map.load(AT_IDENTITY) == 0 {
+            return Err(refuse());
+        }
+        Ok(map)
+    }
+
+    /// The word at `place`.
+    pub(super) fn word(&self, place: usize) -> &AtomicU64 {
+        match self {
+            Self::Private(words) | Self::StandIn(words) => &words[place],
+            Self::Shared { words, .. } => {
+                let place = place.min(WORDS - 1);
+                // SAFETY: the map is WORDS * 8 bytes long, page-aligned, lives as long as `self`, and every process
+                // touches it through 64-bit atomics only.
+                unsafe { AtomicU64::from_ptr(words.as_mut_ptr().cast::<u64>().add(place)) }
+            }
+        }
+    }
+
+    pub(super) fn load(&self, place: usize) -> u64 {
+        self.word(place).load(Ordering::Acquire)
+    }
+}

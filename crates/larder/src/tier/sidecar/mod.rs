@@ -1,0 +1,220 @@
+//! The sidecar: what processes share without a database (docs/design/store.md).
+//!
+//! Counters, generations, words that tell when a key changed, and how often entries are used. Lost or invalid, it is made
+//! anew: statistics since the last fold and recency are lost, answers are not, and generations come from the index.
+
+mod file;
+mod map;
+mod slots;
+
+use crate::stats::Event;
+use larder_core::QueryKey;
+use map::{
+    AT_COUNTERS, AT_EPOCH, AT_FREQUENCIES, AT_GENERATIONS, AT_GENERATIONS_OVERFLOW, AT_IDENTITY, AT_KEY_WORDS,
+    COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Map,
+};
+use slots::Table;
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+};
+
+const COUNTERS: Table = Table { at: AT_COUNTERS, slot: COUNTER_SLOT };
+const GENERATIONS: Table = Table { at: AT_GENERATIONS, slot: GENERATION_SLOT };
+
+/// Where everything is counted that has no slot of its own: the table is full or a name too long.
+pub(crate) const OTHER: &str = "(other)";
+
+/// What an entry in memory remembers to know later whether it is still the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// The key's word in this one sidecar.
+    pub(crate) word: u64,
+    /// How often anything was invalidated.
+    pub(crate) epoch: u64,
+}
+
+/// The sidecar that this process uses now.
+#[derive(Debug)]
+pub(crate) struct Sidecar {
+    map: RwLock<Arc<Map>>,
+}
+
+impl Sidecar {
+    /// For this process alone.
+    pub(crate) fn private() -> Self {
+        Self { map: RwLock::new(Arc::new(Map::private())) }
+    }
+
+    /// An existing one, for a process that opens nothing else.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { map: RwLock::new(Arc::new(file::open(path)?)) })
+    }
+
+    /// Takes up the file at `path`, or makes it; the caller holds the store's lock.
+    pub(crate) fn attach(&self, path: &Path) -> io::Result<()> {
+        self.replace(file::open_or_create(path)?);
+        Ok(())
+    }
+
+    /// Takes up the file at `path`, if there is one that this version can use.
+    pub(crate) fn attach_existing(&self, path: &Path) -> io::Result<()> {
+        self.replace(file::open(path)?);
+        Ok(())
+    }
+
+    fn replace(&self, map: Map) {
+        *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
+    }
+
+    /// Whether other processes see what is written here.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(*self.map(), Map::Shared { .. })
+    }
+
+    /// Whether the mapped file was removed, replaced or cut off.
+    pub(crate) fn is_lost(&self) -> bool {
+        match &*self.map() {
+            Map::Shared { file, .. } => file::is_unlinked(file),
+            Map::StandIn(_) => true,
+            Map::Private(_) => false,
+        }
+    }
+
+    /// Tells this sidecar from those before it.
+    pub(crate) fn identity(&self) -> u64 {
+        self.map().load(AT_IDENTITY)
+    }
+
+    /// The words, for one use: whoever keeps them longer may touch what was cut off meanwhile.
+    fn map(&self) -> Arc<Map> {
+        let map = Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner));
+        if map.is_whole() { map } else { self.give_up(&map) }
+    }
+
+    /// Goes on without a file that was cut off, unless somebody took up another one meanwhile.
+    fn give_up(&self, broken: &Arc<Map>) -> Arc<Map> {
+        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&map, broken) {
+            tracing::warn!(
+                "the store's sidecar has another size than it was made with: counts since the last fold are lost"
+            );
+            *map = Arc::new(Map::stand_in());
+        }
+        Arc::clone(&map)
+    }
+
+    /// Counts `n` events.
+    pub(crate) fn count(&self, service: &str, operation: &str, event: Event, n: u64) {
+        let map = self.map();
+        let slot = COUNTERS.take(&map, service, operation).or_else(|| COUNTERS.take(&map, OTHER, OTHER));
+        if let Some(values) = slot {
+            map.word(values + event.number()).fetch_add(n, Relaxed);
+        }
+    }
+
+    /// Everything that is counted here.
+    pub(crate) fn counters(&self) -> Vec<(String, String, Event, u64)> {
+        let map = self.map();
+        let mut all = Vec::new();
+        for ((service, operation), values) in COUNTERS.all(&map) {
+            for event in Event::ALL {
+                let n = map.load(values + event.number());
+                if n > 0 {
+                    all.push((service.clone(), operation.clone(), event, n));
+                }
+            }
+        }
+        all
+    }
+
+    /// What an entry of `key` that is read from now on must remember.
+    pub(crate) fn token(&self, key: &QueryKey) -> Token {
+        let map = self.map();
+        if matches!(*map, Map::StandIn(_)) {
+            // Nobody tells this process what changed: no two tokens are alike, and what is in memory is not served.
+            map.word(AT_EPOCH).fetch_add(1, AcqRel);
+        }
+        // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
+        Token { word: map.load(key_word(key)) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+    }
+
+    /// An entry of `key` was written or removed: after the index says so.
+    pub(crate) fn touch(&self, key: &QueryKey) {
+        self.map().word(key_word(key)).fetch_add(1, AcqRel);
+    }
+
+    /// The generation of (service, operation): the sum over everything, the service, the operation, both (each only ever
+    /// grows, so that equal sums mean equal parts). `None`: some scope had no room here, only the index knows.
+    pub(crate) fn generation(&self, service: &str, operation: &str) -> Option<u64> {
+        let map = self.map();
+        if map.load(AT_GENERATIONS_OVERFLOW) != 0 {
+            return None;
+        }
+        let scopes = [("", ""), (service, ""), ("", operation), (service, operation)];
+        let of = |(service, operation)| GENERATIONS.find(&map, service, operation).map_or(0, |at| map.load(at));
+        Some(scopes.into_iter().map(of).fold(0, u64::saturating_add))
+    }
+
+    /// The generation of exactly this scope (an empty name means all).
+    pub(crate) fn scope(&self, service: &str, operation: &str) -> u64 {
+        let map = self.map();
+        GENERATIONS.find(&map, service, operation).map_or(0, |at| map.load(at))
+    }
+
+    /// Raises the generation of exactly this scope, so that whatever is older is dead at once.
+    pub(crate) fn raise(&self, service: &str, operation: &str, generation: u64) {
+        let map = self.map();
+        match GENERATIONS.take(&map, service, operation) {
+            Some(at) => drop(map.word(at).fetch_max(generation, AcqRel)),
+            None => map.word(AT_GENERATIONS_OVERFLOW).store(1, Release),
+        }
+        map.word(AT_EPOCH).fetch_add(1, AcqRel);
+    }
+
+    /// Every scope that was ever invalidated, with its generation.
+    pub(crate) fn scopes(&self) -> Vec<(String, String, u64)> {
+        let map = self.map();
+        GENERATIONS.all(&map).map(|((service, operation), at)| (service, operation, map.load(at))).collect()
+    }
+
+    /// An entry was used.
+    pub(crate) fn used(&self, key: &QueryKey) {
+        self.set_frequency(key, |frequency| (frequency < 3).then(|| frequency + 1));
+    }
+
+    /// An entry is new: how much it is worth before anybody used it.
+    pub(crate) fn begin(&self, key: &QueryKey, worth: u64) {
+        self.set_frequency(key, |frequency| (frequency < worth).then_some(worth.min(3)));
+    }
+
+    /// The clock hand passes: takes one off; whether there was one.
+    pub(crate) fn spare(&self, key: &QueryKey) -> bool {
+        self.set_frequency(key, |frequency| frequency.checked_sub(1))
+    }
+
+    fn set_frequency(&self, key: &QueryKey, next: impl Fn(u64) -> Option<u64>) -> bool {
+        let map = self.map();
+        let place = number(key, 8) % (FREQUENCY_WORDS * 32);
+        let shift = place % 32 * 2;
+        let change = |word: u64| next(word >> shift & 3).map(|frequency| word & !(3 << shift) | frequency << shift);
+        map.word(AT_FREQUENCIES + place / 32).fetch_update(AcqRel, Acquire, change).is_ok()
+    }
+}
+
+/// 8 bytes of the key's digest, which are as good as a hash.
+fn number(key: &QueryKey, from: usize) -> usize {
+    let digest = key.digest();
+    (0..7).fold(0, |number, place| number << 8 | usize::from(digest[(from + place) % digest.len()]))
+}
+
+fn key_word(key: &QueryKey) -> usize {
+    AT_KEY_WORDS + number(key, 0) % KEY_WORDS
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+//! Flights: who asks the origin how often, what everybody gets, what is kept.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
+
+mod identities;
+mod kept;
+mod leaving;
+mod shelf;
+mod stale;
+mod streams;
+mod together;
+mod world;

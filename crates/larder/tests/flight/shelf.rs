@@ -1,0 +1,110 @@
+//! A store in memory that can be told to fail or to be slow.
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use larder::{Body, Entry, Error, flight::Shelf, stats::Event};
+use larder_core::{Record, Timestamp, record::Want, share::CredentialDigest};
+use larder_testkit::Gate;
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+#[derive(Default)]
+pub(crate) struct MemoryShelf {
+    pub(crate) entries: Mutex<Vec<Entry>>,
+    pub(crate) counts: Mutex<HashMap<Event, u64>>,
+    pub(crate) accepted: Mutex<HashSet<(String, String)>>,
+    /// Every call fails.
+    pub(crate) broken: bool,
+    /// Puts wait for this.
+    pub(crate) gate: Option<Gate>,
+    /// The first look-up is told after this.
+    pub(crate) slow_get: Mutex<Option<Gate>>,
+    /// Told when a put begins.
+    pub(crate) putting: Gate,
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl MemoryShelf {
+    pub(crate) fn counted(&self, event: Event) -> u64 {
+        self.counts.lock().unwrap().get(&event).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn kept(&self) -> usize {
+        self.entries.lock().unwrap().len()
+    }
+}
+
+fn failure() -> Error {
+    Error::Index("the test says so".to_owned())
+}
+
+/// Files are read, as a tier that takes them over would.
+fn taken_over(body: Body) -> Body {
+    match body {
+        Body::File { path, .. } => Body::Bytes(std::fs::read(path).unwrap().into()),
+        bytes => bytes,
+    }
+}
+
+impl Shelf for MemoryShelf {
+    fn get<'a>(
+        &'a self,
+        want: &'a Want,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<(Entry, &'static str)>, Error>> {
+        let entries = self.entries.lock().unwrap();
+        let live = |entry: &&Entry| want.accepts(&entry.record) && now < entry.record.gone_at();
+        let found = entries.iter().rev().find(live).cloned();
+        let answer = if self.broken { Err(failure()) } else { Ok(found.map(|entry| (entry, "memory"))) };
+        let gate = self.slow_get.lock().unwrap().take();
+        async move {
+            if let Some(gate) = gate {
+                gate.passed().await;
+            }
+            answer
+        }
+        .boxed()
+    }
+
+    fn put(&self, record: Record, body: Body, generation: u64, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            self.putting.open();
+            if let Some(gate) = &self.gate {
+                gate.passed().await;
+            }
+            if self.broken {
+                return Err(failure());
+            }
+            let entry = Entry { record: Arc::new(record), body: taken_over(body), generation };
+            self.entries.lock().unwrap().push(entry);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn generation(&self, _service: &str, _operation: &str) -> u64 {
+        0
+    }
+
+    fn count(&self, _service: &str, _operation: &str, event: Event) {
+        *self.counts.lock().unwrap().entry(event).or_default() += 1;
+    }
+
+    fn credential_accepted(&self, origin: &str, credential: &CredentialDigest, _now: Timestamp) {
+        self.accepted.lock().unwrap().insert((origin.to_owned(), credential.as_str().to_owned()));
+    }
+
+    fn credential_rejected(&self, origin: &str, credential: &CredentialDigest, _now: Timestamp) {
+        self.accepted.lock().unwrap().remove(&(origin.to_owned(), credential.as_str().to_owned()));
+    }
+
+    fn is_credential_accepted(&self, origin: &str, credential: &CredentialDigest, _now: Timestamp) -> bool {
+        self.accepted.lock().unwrap().contains(&(origin.to_owned(), credential.as_str().to_owned()))
+    }
+
+    fn spool_folder(&self) -> Option<PathBuf> {
+        self.folder.clone()
+    }
+}

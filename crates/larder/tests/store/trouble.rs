@@ -1,0 +1,135 @@
+//! Disks that fill up, folders that cannot be written, stores that cannot be opened.
+
+use crate::{body, disk_only, open, put};
+use larder::{Cache, Error};
+use larder_testkit::{clock::START, entry::noise};
+use std::{
+    os::unix::{fs::PermissionsExt, process::CommandExt as _},
+    path::Path,
+    process::Command,
+};
+use tempfile::TempDir;
+
+/// In another process: puts until the disk takes no more, and looks at what is left.
+pub(crate) fn fill(dir: &Path) {
+    let cache = open(dir);
+    let (mut kept, mut failed) = (Vec::new(), 0);
+    for n in 0..400 {
+        let len = if n % 20 == 19 { 600_000 } else { 2_000 };
+        match put(&cache, &format!("fill {n}"), &noise(len), START) {
+            Ok(()) => kept.push((n, len)),
+            Err(error) => {
+                assert!(!error.hint().is_empty());
+                failed += 1;
+            }
+        }
+    }
+    for (n, len) in &kept {
+        assert!(body(&cache, &format!("fill {n}"), START).is_some_and(|found| found.0 == noise(*len)), "{n}");
+    }
+    let errors = cache.statistics().unwrap().operations[&("(store)".to_owned(), "disk".to_owned())].tier_errors;
+    assert_eq!(errors, failed);
+    println!("> {} {failed}", kept.len());
+}
+
+#[test]
+fn a_full_disk_fails_the_put_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    drop(open(folder.path()));
+    // A limit on the size of files, with its signal ignored, fails writes as a full disk does.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 600; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    let said = crate::processes::said(crate::processes::spawn(shell, "fill", folder.path()));
+    let (kept, failed) = said[0].split_once(' ').map(|(kept, failed)| (kept.parse(), failed.parse())).unwrap();
+    let (kept, failed): (u32, u32) = (kept.unwrap(), failed.unwrap());
+    assert!(kept >= 10 && failed >= 20 && kept + failed == 400, "{kept} kept, {failed} failed");
+    let cache = open(folder.path());
+    assert_eq!(body(&cache, "fill 0", START).map(|found| found.0), Some(noise(2_000)));
+    put(&cache, "later", b"x", START).unwrap();
+}
+
+/// In another process, of a user who may not write here.
+pub(crate) fn read_only(dir: &Path) {
+    let cache = open(dir);
+    assert_eq!(body(&cache, "small", START).map(|found| found.0), Some(noise(1_000)));
+    assert_eq!(body(&cache, "large", START).map(|found| found.0), Some(noise(2 << 20)));
+    let refused = put(&cache, "new", b"x", START);
+    assert!(matches!(refused, Err(Error::ReadOnly { .. })), "{refused:?}");
+    let removed = pollster::block_on(cache.remove(&larder::tier::Selection::default(), START));
+    assert!(removed.is_err());
+    assert!(cache.statistics().is_ok() && cache.spool_folder().is_none());
+    assert_eq!(pollster::block_on(cache.list(&larder::tier::Selection::default(), 9, START)).unwrap().len(), 2);
+    println!("> read");
+}
+
+/// This binary where anybody may run it, started as a user who is not root.
+fn unprivileged(folder: &Path) -> Command {
+    let here = std::env::current_exe().unwrap();
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(here);
+    }
+    let copy = folder.join("test");
+    std::fs::copy(here, &copy).unwrap();
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = Command::new(copy);
+    command.uid(65534).gid(65534).current_dir("/");
+    command
+}
+
+fn everybody_may_read(folder: &Path) {
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o555)).unwrap();
+    for found in std::fs::read_dir(folder).unwrap().map(|found| found.unwrap().path()) {
+        if found.is_dir() {
+            everybody_may_read(&found);
+        } else {
+            std::fs::set_permissions(&found, PermissionsExt::from_mode(0o444)).unwrap();
+        }
+    }
+}
+
+fn everything_may_be_removed(folder: &Path) {
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+    for found in std::fs::read_dir(folder).unwrap().map(|found| found.unwrap().path()).filter(|found| found.is_dir()) {
+        everything_may_be_removed(&found);
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_read() {
+    let folder = TempDir::new().unwrap();
+    let store = folder.path().join("store");
+    let cache = open(&store);
+    put(&cache, "small", &noise(1_000), START).unwrap();
+    put(&cache, "large", &noise(2 << 20), START).unwrap();
+    drop(cache);
+    let command = unprivileged(folder.path());
+    everybody_may_read(&store);
+    assert_eq!(crate::processes::said(crate::processes::spawn(command, "read-only", &store)), ["read"]);
+    everything_may_be_removed(&store);
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_an_error_with_a_hint() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"in the way").unwrap();
+    let Err(error) = Cache::open(disk_only(&file)) else { panic!("a file was opened as a folder") };
+    assert!(error.to_string().contains(&format!("`{}", file.display())), "{error}");
+    assert!(error.hint().contains("--store"), "{}", error.hint());
+    let cache = Cache::without_store(1 << 20);
+    put(&cache, "a", b"x", START).unwrap();
+    assert_eq!(body(&cache, "a", START), Some((b"x".to_vec(), "memory")));
+    assert!(cache.spool_folder().is_none());
+}
+
+#[test]
+fn a_store_that_vanishes_under_a_process_is_made_anew() {
+    let folder = TempDir::new().unwrap();
+    let cache = open(folder.path());
+    put(&cache, "a", b"x", START).unwrap();
+    assert!(body(&cache, "a", START).is_some());
+    std::fs::remove_dir_all(folder.path().join("v1")).unwrap();
+    assert_eq!(body(&open(folder.path()), "a", START), None);
+    put(&cache, "b", b"y", START).unwrap();
+    assert_eq!(body(&open(folder.path()), "b", START).map(|found| found.0), Some(b"y".to_vec()));
+}

@@ -1,0 +1,1 @@
+"""Servers that larder is tried against: llama.cpp's own, and stand-ins for services that no registry ships."""

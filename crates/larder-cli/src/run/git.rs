@@ -12,6 +12,9 @@ const REMOTES: [&str; 5] = ["remote", "url", "include", "includeif", "extensions
 /// Sections that say what the current branch belongs to.
 const BRANCHES: [&str; 2] = ["branch", "push"];
 
+/// So deep may included files include others; git itself gives up at this depth.
+const NESTED: u8 = 10;
+
 /// A repository's two folders: of this work tree, and the one that all work trees share.
 struct Repository {
     own: PathBuf,
@@ -28,6 +31,10 @@ pub(crate) fn token(folder: &Path, git_dir: Option<&Path>, head: bool) -> Option
     if sections.iter().any(|section| section.starts_with("include")) {
         // Which files are included may depend on where the repository lies.
         seen.push_str(&format!("at {}\n", folder.display()));
+    }
+    include(&configuration, &repository.common, NESTED, &mut seen);
+    for (text, folder) in of_the_user() {
+        include(&text, &folder, NESTED, &mut seen);
     }
     if head {
         seen.push_str(&repository.head());
@@ -83,6 +90,43 @@ impl Repository {
     }
 }
 
+/// The user's own configuration files, as text and folder.
+fn of_the_user() -> Vec<(String, PathBuf)> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let xdg = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let xdg = xdg.or_else(|| home.as_ref().map(|home| home.join(".config"))).map(|folder| folder.join("git"));
+    let files = [(home, ".gitconfig"), (xdg, "config")];
+    let read = |(folder, name): (Option<PathBuf>, &str)| {
+        let folder = folder?;
+        Some((fs::read_to_string(folder.join(name)).ok()?, folder))
+    };
+    files.into_iter().filter_map(read).collect()
+}
+
+/// Adds to `seen` what the files hold that a configuration includes, and those that they include. Whether a condition
+/// (`includeIf`) holds is not asked: a file too many costs a miss at most.
+fn include(configuration: &str, folder: &Path, depth: u8, seen: &mut String) {
+    let (lines, _) = chosen_sections(configuration, &|section| section.starts_with("include"));
+    for path in lines.lines().filter_map(included) {
+        let path = match path.strip_prefix("~/") {
+            Some(rest) => PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(rest),
+            None => folder.join(&path),
+        };
+        let text = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        seen.push_str(&format!("included {} {}\n{text}\n", path.display(), text.len()));
+        if depth > 0 {
+            include(&text, path.parent().unwrap_or(folder), depth - 1, seen);
+        }
+    }
+}
+
+/// The path that a line of an `include` section names; such a line may follow the section's header.
+fn included(line: &str) -> Option<String> {
+    let setting = if line.starts_with('[') { line.rsplit_once(']')?.1 } else { line };
+    let (name, value) = setting.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("path").then(|| value.trim().trim_matches('"').to_owned())
+}
+
 /// The lines of the wanted sections, and those sections' names.
 fn chosen_sections(configuration: &str, wanted: &dyn Fn(&str) -> bool) -> (String, Vec<String>) {
     let (mut lines, mut names, mut inside) = (String::new(), Vec::new(), false);
@@ -106,6 +150,20 @@ mod tests {
     use super::*;
 
     const CONFIG: &str = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = https://host/a/b\n[user]\n\tname = me\n";
+
+    #[test]
+    fn what_is_included_counts() {
+        let folder = repository();
+        write(&folder, "config", "[include]\n\tpath = extra\n[includeIf \"gitdir:~/x/\"] path = more\n");
+        let mut seen = vec![token(folder.path(), None, false)];
+        for (name, text) in [("extra", "[remote \"o\"]\n"), ("more", "[include]\npath=deep\n"), ("deep", "[remote]\n")]
+        {
+            write(&folder, name, text);
+            seen.push(token(folder.path(), None, false));
+        }
+        let different: std::collections::BTreeSet<_> = seen.iter().collect();
+        assert_eq!(different.len(), 4, "{seen:?}");
+    }
 
     fn repository() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -116,8 +116,33 @@ impl Whole {
     }
 }
 
-/// base32 sha-256 over the canonical JSON of `[value or null, …]` in the rule's order.
+/// base32 sha-256 over the canonical JSON of `[value or null, …]` in the rule's order. Where a pointer has a `*`, its value
+/// is the list of what stands there, `null` for an element that has nothing.
 fn digest(pointers: &[String], document: &Json) -> String {
-    let values = pointers.iter().map(|pointer| document.pointer(pointer).cloned().unwrap_or(Json::Null));
+    let values = pointers.iter().map(|pointer| {
+        if !pointer.split('/').any(|token| token == "*") {
+            return document.pointer(pointer).cloned().unwrap_or(Json::Null);
+        }
+        let all = document.pointer_all(pointer).into_iter();
+        Json::Array(all.map(|value| value.cloned().unwrap_or(Json::Null)).collect())
+    });
     BASE32.encode(&sha256(&Json::Array(values.collect()).canonical()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_sees_every_element() {
+        let pointers = ["/items/*/version".to_owned(), "/uid".to_owned()];
+        let of = |text: &str| digest(&pointers, &Json::parse(text.as_bytes()).unwrap());
+        let first = of(r#"{"uid":1,"items":[{"version":1},{"version":2}],"served":"today"}"#);
+        assert_eq!(first, of(r#"{"served":"tomorrow","items":[{"version":1},{"version":2}],"uid":1}"#));
+        for other in
+            [r#"{"uid":1,"items":[{"version":1},{"version":3}]}"#, r#"{"uid":1,"items":[{"version":1},{}]}"#, "{}"]
+        {
+            assert_ne!(first, of(other), "{other}");
+        }
+    }
 }

@@ -1,0 +1,19 @@
+//! What holds of every input of larder's parsers.
+//!
+//! One function for each parser takes any bytes and panics where something that was promised does not hold. The same
+//! functions are the fuzz targets (`fuzz/`), run over generated inputs in `cargo test`, and over every input that is kept
+//! (`fuzz/corpus`, `fuzz/findings`). How the bytes of an input are read is told at each function.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these functions are tests")]
+
+mod json;
+pub mod reader;
+pub mod respell;
+
+pub use json::json;
+
+/// A property: takes any bytes, panics where it does not hold.
+pub type Property = fn(&[u8]);
+
+/// Every property by the name of its fuzz target, corpus and findings.
+pub const ALL: &[(&str, Property)] = &[("json", json)];

@@ -6,14 +6,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these functions are tests")]
 
+mod cache_control;
+pub mod cbor;
 mod json;
+mod plans;
 pub mod reader;
+mod record;
 pub mod respell;
+mod sse;
 
+pub use cache_control::cache_control;
 pub use json::json;
+pub use record::record;
+pub use sse::sse;
 
 /// A property: takes any bytes, panics where it does not hold.
 pub type Property = fn(&[u8]);
 
 /// Every property by the name of its fuzz target, corpus and findings.
-pub const ALL: &[(&str, Property)] = &[("json", json)];
+pub const ALL: &[(&str, Property)] =
+    &[("json", json), ("record", record), ("sse", sse), ("cache_control", cache_control)];

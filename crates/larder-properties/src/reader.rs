@@ -118,8 +118,10 @@ impl Document {
                 format!("[{}]", elements.iter().map(Self::canonical).collect::<Vec<_>>().join(","))
             }
             Self::Members(members) => {
-                let mut sorted: Vec<_> =
-                    members.iter().map(|(name, value)| (name.encode_utf16().collect::<Vec<_>>(), name, value)).collect();
+                let mut sorted: Vec<_> = members
+                    .iter()
+                    .map(|(name, value)| (name.encode_utf16().collect::<Vec<_>>(), name, value))
+                    .collect();
                 sorted.sort_by(|a, b| a.0.cmp(&b.0));
                 let written = sorted.iter().map(|(_, name, value)| format!("{}:{}", quoted(name), value.canonical()));
                 format!("{{{}}}", written.collect::<Vec<_>>().join(","))
@@ -143,12 +145,21 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.chars().map(letter).collect::<String>())
 }
 
-/// ECMA-262, Number::toString with radix 10: digits from Rust's shortest form, the layout as written there.
+/// As few digits as tell this double from all others, and of those the nearest to it, of two that are equally near the
+/// even one (RFC 8785 §3.2.2.3, "Note 2"): Rust's own shortest form takes the larger of these two.
+fn shortest(double: f64) -> String {
+    let short = format!("{double:e}");
+    let digits = short.split('e').next().unwrap_or_default().replace('.', "").len();
+    let near = format!("{double:.*e}", digits.saturating_sub(1));
+    if near.parse() == Ok(double) { near } else { short }
+}
+
+/// ECMA-262, Number::toString with radix 10.
 fn spelled(double: f64) -> String {
     if double == 0.0 {
         return "0".to_owned();
     }
-    let shortest = format!("{:e}", double.abs());
+    let shortest = shortest(double.abs());
     let (mantissa, exponent) = shortest.split_once('e').expect("an exponent");
     let digits = mantissa.replace('.', "");
     let point = exponent.parse::<i32>().expect("a number") + 1;
@@ -177,11 +188,22 @@ mod tests {
     #[test]
     fn the_specifications_examples() {
         for (text, canonical) in [
-            ("[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001]", "[333333333.3333333,1e+30,4.5,0.002,1e-27]"),
-            ("[-0.0,1e20,1e21,0.000001,0.0000001,-1.5e-9,9007199254740993,9007199254740993.0]",
-             "[0,100000000000000000000,1e+21,0.000001,1e-7,-1.5e-9,9007199254740993,9007199254740992]"),
-            (r#"{"\u20ac":1,"\r":2,"\ufb33":3,"1":4,"\ud83d\ude00":5,"\u0080":6,"\u00f6":7}"#,
-             "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}"),
+            (
+                "[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001]",
+                "[333333333.3333333,1e+30,4.5,0.002,1e-27]",
+            ),
+            (
+                "[-0.0,1e20,1e21,0.000001,0.0000001,-1.5e-9,9007199254740993,9007199254740993.0]",
+                "[0,100000000000000000000,1e+21,0.000001,1e-7,-1.5e-9,9007199254740993,9007199254740992]",
+            ),
+            (
+                "[900148578548168.25,5e-324,1.7976931348623157e308,9007199254740991.0]",
+                "[900148578548168.2,5e-324,1.7976931348623157e+308,9007199254740991]",
+            ),
+            (
+                r#"{"\u20ac":1,"\r":2,"\ufb33":3,"1":4,"\ud83d\ude00":5,"\u0080":6,"\u00f6":7}"#,
+                "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}",
+            ),
         ] {
             assert_eq!(read(text.as_bytes(), 8).unwrap().canonical(), canonical);
         }
@@ -189,7 +211,9 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        for text in ["", "[1,]", "\"\\ud800\"", "{\"a\" 1}", "01", "\u{feff}1", "nul", "[\"\\x\"]", "{\"\\ud800\":1}", "-"] {
+        for text in
+            ["", "[1,]", "\"\\ud800\"", "{\"a\" 1}", "01", "\u{feff}1", "nul", "[\"\\x\"]", "{\"\\ud800\":1}", "-"]
+        {
             assert_eq!(read(text.as_bytes(), 8), Err(Refused::Syntax), "{text}");
         }
         for text in ["[[]]", "{\"a\":1,\"\\u0061\":2}", "1e999"] {

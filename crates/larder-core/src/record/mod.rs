@@ -11,7 +11,7 @@ pub use freshness::{Freshness, MAX_LIFETIME, MAX_SKEW, MAX_UNCONFIRMED};
 pub use want::{Want, vary_value};
 
 use crate::{BodyCid, QueryKey, RecordCid, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What chooses the form of one answer and is not in the key: told apart under one key. Empty for the plain form.
 /// A canonical text such as `stream` or `accept=text/plain;stream`.
@@ -62,7 +62,14 @@ pub struct Record {
     /// What asking again would cost, for eviction and for the statistics.
     pub cost: Cost,
     /// Digest of the members that tell whether the answer really changed; `None` without a fingerprint rule.
+    #[serde(deserialize_with = "present")]
     pub fingerprint: Option<String>,
+}
+
+/// Reads a member that must be there, if only as `null`: serde takes one that is missing for `None`, and then one record
+/// would have two encodings.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 /// What asking the origin cost.
@@ -98,6 +105,7 @@ pub enum Head {
     /// A value that was put by hand (`larder put`, library).
     Value {
         /// Media type, if it was named.
+        #[serde(deserialize_with = "present")]
         content_type: Option<String>,
     },
 }

@@ -133,3 +133,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_member_that_is_missing_is_refused() {
+    /// The record without one of its members: they lie in the map's order, the shorter names first.
+    fn without(record: &Record, name: &str) -> Vec<u8> {
+        let bytes = serde_ipld_dagcbor::to_vec(record).unwrap();
+        let member = [&[0x60 | u8::try_from(name.len()).unwrap()], name.as_bytes(), &[0xf6]].concat();
+        let at = memchr::memmem::find(&bytes, &member).unwrap();
+        // The map's head, one byte, says how many members follow.
+        let map = if name == "content_type" { at - 1 } else { 0 };
+        let mut fewer = [&bytes[..at], &bytes[at + member.len()..]].concat();
+        fewer[map] -= 1;
+        fewer
+    }
+    let value = Record { head: Head::Value { content_type: None }, fingerprint: Some("f".to_owned()), ..record() };
+    for bytes in [without(&record(), "fingerprint"), without(&value, "content_type")] {
+        let error = Record::decode(&bytes, &RecordCid::of(&bytes)).unwrap_err();
+        assert!(matches!(&error, RecordError::Form(what) if what.contains("missing field")), "{error}");
+    }
+}

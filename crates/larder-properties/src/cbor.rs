@@ -2,15 +2,38 @@
 //! shortest integers, definite lengths, string keys sorted by length and then by bytes, each once, tag 42 only, floats of
 //! 64 bits).
 
+use std::collections::BTreeSet;
+
 /// Whether `bytes` are one canonical item and nothing else.
 #[must_use]
 pub fn is_canonical(bytes: &[u8]) -> bool {
-    item(bytes, 1024).is_some_and(<[u8]>::is_empty)
+    names(bytes).is_some()
+}
+
+/// The names of all members, each behind the names of those that it lies in (`/head/tool/frames/fd`); `None` where `bytes`
+/// are not one canonical item.
+#[must_use]
+pub fn names(bytes: &[u8]) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    item(bytes, &Place { path: String::new(), room: 1024 }, &mut names)?.is_empty().then_some(names)
+}
+
+/// Where in the document.
+struct Place {
+    path: String,
+    /// How many levels may still be opened.
+    room: usize,
+}
+
+impl Place {
+    fn inside(&self, name: &str) -> Option<Self> {
+        let path = if name.is_empty() { self.path.clone() } else { format!("{}/{name}", self.path) };
+        Some(Self { path, room: self.room.checked_sub(1)? })
+    }
 }
 
 /// Steps over an item; the rest.
-fn item(bytes: &[u8], room: usize) -> Option<&[u8]> {
-    let room = room.checked_sub(1)?;
+fn item<'a>(bytes: &'a [u8], place: &Place, names: &mut BTreeSet<String>) -> Option<&'a [u8]> {
     let (first, rest) = bytes.split_first()?;
     let (major, minor) = (first >> 5, first & 31);
     if major == 7 {
@@ -21,9 +44,12 @@ fn item(bytes: &[u8], room: usize) -> Option<&[u8]> {
         0 | 1 => Some(rest),
         2 => Some(chunk(argument, rest)?.1),
         3 => text(argument, rest).map(|(_, rest)| rest),
-        4 => (0..argument).try_fold(rest, |rest, _| item(rest, room)),
-        5 => members(argument, rest, room),
-        _ if argument == 42 => matches!(rest.first()? >> 5, 2).then(|| item(rest, room))?,
+        4 => {
+            let inside = place.inside("")?;
+            (0..argument).try_fold(rest, |rest, _| item(rest, &inside, names))
+        }
+        5 => members(argument, rest, place, names),
+        _ if argument == 42 => (rest.first()? >> 5 == 2).then(|| item(rest, place, names))?,
         _ => None,
     }
 }
@@ -64,7 +90,7 @@ fn text(length: u64, rest: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(bytes).ok()?, rest))
 }
 
-fn members(count: u64, mut rest: &[u8], room: usize) -> Option<&[u8]> {
+fn members<'a>(count: u64, mut rest: &'a [u8], place: &Place, names: &mut BTreeSet<String>) -> Option<&'a [u8]> {
     let mut before: Option<&str> = None;
     for _ in 0..count {
         let (first, after) = rest.split_first()?;
@@ -74,7 +100,9 @@ fn members(count: u64, mut rest: &[u8], room: usize) -> Option<&[u8]> {
             return None;
         }
         before = Some(name);
-        rest = item(after, room)?;
+        let inside = place.inside(name)?;
+        rest = item(after, &inside, names)?;
+        names.insert(inside.path);
     }
     Some(rest)
 }

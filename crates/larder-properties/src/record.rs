@@ -6,6 +6,42 @@ use larder_core::{
     record::{Freshness, RecordError, Want},
 };
 
+/// Every member of version 1 (docs/design/record.md).
+const NAMES: [&str; 32] = [
+    "v",
+    "key",
+    "variant",
+    "vary",
+    "service",
+    "operation",
+    "share",
+    "question",
+    "body",
+    "body_len",
+    "head",
+    "head/http",
+    "head/http/status",
+    "head/http/headers",
+    "head/tool",
+    "head/tool/exit_code",
+    "head/tool/frames",
+    "head/tool/frames/fd",
+    "head/tool/frames/len",
+    "head/tool/frames/at_ms",
+    "head/value",
+    "head/value/content_type",
+    "created",
+    "initial_age_ms",
+    "ttl_ms",
+    "stale_while_revalidate_ms",
+    "stale_if_error_ms",
+    "cost",
+    "cost/elapsed_ms",
+    "cost/input_tokens",
+    "cost/output_tokens",
+    "fingerprint",
+];
+
 /// The input is a record's encoding.
 ///
 /// What is read is canonical DAG-CBOR, is written as the same bytes (unless it holds members that this version skips), and
@@ -22,10 +58,11 @@ pub fn record(input: &[u8]) {
 }
 
 fn read(input: &[u8], record: &Record) {
-    assert!(cbor::is_canonical(input), "not canonical, and read");
+    let names = cbor::names(input).expect("not canonical, and read");
+    let known = NAMES.map(|name| format!("/{name}"));
     let bytes = record.encode().expect("what was read can be written");
     assert_eq!(Record::decode(&bytes, &RecordCid::of(&bytes)).unwrap(), *record);
-    assert!(bytes == input || bytes.len() < input.len(), "read, and written otherwise");
+    assert!(bytes == input || names.iter().any(|name| !known.contains(name)), "read, and written otherwise");
     sane(record);
     ages(record);
 }

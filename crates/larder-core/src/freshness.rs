@@ -211,7 +211,8 @@ fn unquote(text: &str) -> String {
     inner.strip_suffix('"').unwrap_or(inner).replace('\\', "")
 }
 
-/// Splits at `separator` where it does not stand inside a quoted string (RFC 9110 §5.6.4).
+/// Splits at `separator` where it does not stand inside a quoted string (RFC 9110 §5.6.4). In a text with a quotation that
+/// does not end quotes mean nothing: a slip must not hide `no-store`.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (at, letter) in text.char_indices() {
@@ -225,6 +226,9 @@ fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
             parts.push(&text[start..at]);
             start = at + letter.len_utf8();
         }
+    }
+    if quoted {
+        return text.split(separator).collect();
     }
     parts.push(&text[start..]);
     parts
@@ -287,6 +291,10 @@ mod tests {
             ("max-age", ResponseControl { max_age: seconds(0), ..none }),
             ("private=\"set-cookie, x\", s-maxage=3", ResponseControl { private: true, s_maxage: seconds(3), ..none }),
             (", ,no-store,", ResponseControl { no_store: true, ..none }),
+            // A quotation without an end hides nothing.
+            ("x=\", no-store", ResponseControl { no_store: true, ..none }),
+            ("private=\"a, max-age=3", ResponseControl { private: true, max_age: seconds(3), ..none }),
+            ("x=\"\\\", no-store", ResponseControl { no_store: true, ..none }),
             ("no-cache=\"a\"", ResponseControl { no_cache: true, ..none }),
             (
                 "stale-while-revalidate=5,stale-if-error=6,must-revalidate",

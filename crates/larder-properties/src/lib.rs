@@ -13,11 +13,13 @@ mod plans;
 pub mod reader;
 mod record;
 pub mod respell;
+mod run;
 mod sse;
 
 pub use cache_control::cache_control;
 pub use json::json;
 pub use record::record;
+pub use run::run;
 pub use sse::sse;
 
 /// A property: takes any bytes, panics where it does not hold.
@@ -25,4 +27,4 @@ pub type Property = fn(&[u8]);
 
 /// Every property by the name of its fuzz target, corpus and findings.
 pub const ALL: &[(&str, Property)] =
-    &[("json", json), ("record", record), ("sse", sse), ("cache_control", cache_control)];
+    &[("json", json), ("record", record), ("run", run), ("sse", sse), ("cache_control", cache_control)];

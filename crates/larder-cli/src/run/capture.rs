@@ -1,7 +1,10 @@
 //! What a tool writes: passed on as it comes, and kept, up to a bound.
 
 use super::output::Stream;
-use larder_core::record::Frame;
+use larder_core::record::{
+    Frame,
+    run::{add_frame, stretches},
+};
 use rustix::io::Errno;
 use std::{
     io::{self, PipeReader, Read as _},
@@ -72,7 +75,7 @@ impl Capture {
             return;
         }
         kept.body.extend_from_slice(bytes);
-        kept.frame(Frame { fd: stream.number(), len: bytes.len() as u64, at_ms });
+        add_frame(&mut kept.frames, Frame { fd: stream.number(), len: bytes.len() as u64, at_ms });
     }
 
     fn spoil(&self, why: &'static str, failed: Option<Errno>) {
@@ -95,25 +98,10 @@ impl Kept {
         self.frames = Vec::new();
     }
 
-    /// Stretches of one stream within one millisecond are one frame.
-    fn frame(&mut self, frame: Frame) {
-        match self.frames.last_mut().filter(|last| last.fd == frame.fd && last.at_ms == frame.at_ms) {
-            Some(last) => last.len += frame.len,
-            None => self.frames.push(frame),
-        }
-    }
-
     /// The bytes of one stream.
     pub(crate) fn stream(&self, stream: Stream) -> Vec<u8> {
-        let (mut rest, mut bytes) = (self.body.as_slice(), Vec::new());
-        for frame in &self.frames {
-            let (head, tail) = rest.split_at(usize::try_from(frame.len).unwrap_or(usize::MAX).min(rest.len()));
-            if frame.fd == stream.number() {
-                bytes.extend_from_slice(head);
-            }
-            rest = tail;
-        }
-        bytes
+        let all = stretches(&self.frames, &self.body).filter(|(number, _)| *number == stream.number());
+        all.flat_map(|(_, bytes)| bytes).copied().collect()
     }
 }
 

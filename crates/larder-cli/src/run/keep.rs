@@ -15,7 +15,7 @@ use super::{
     store::{self, Run, Shelf},
 };
 use crate::{config::Settings, env};
-use larder_core::{Head, judge::judge_run};
+use larder_core::{Head, judge::judge_run, record::run::stretches};
 use rustix::io::Errno;
 use signal_hook::consts::SIGPIPE;
 use std::{
@@ -87,14 +87,12 @@ impl Runner {
     fn hit(&self, dir: &Path, keep: &Keep, (record, body): &Run) -> ExitCode {
         // `runs::read` gives nothing else.
         let Head::Tool { exit_code, frames } = &record.head else { return ExitCode::FAILURE };
-        let mut rest = &body[..];
-        for frame in frames {
-            let (bytes, after) = rest.split_at(usize::try_from(frame.len).unwrap_or(usize::MAX).min(rest.len()));
-            match Stream::of(frame.fd).write_all(bytes) {
-                Ok(()) => rest = after,
+        for (number, bytes) in stretches(frames, body) {
+            match Stream::of(number).write_all(bytes) {
+                Ok(()) => {}
                 // As the tool would: quietly, when its reader has gone.
                 Err(Errno::PIPE) => return die_of(SIGPIPE),
-                Err(_) if frame.fd == Stream::Err.number() => rest = after,
+                Err(_) if number == Stream::Err.number() => {}
                 Err(error) => {
                     say(&format!("the output cannot be written: {error}"));
                     return ExitCode::FAILURE;

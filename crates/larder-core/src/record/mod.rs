@@ -5,6 +5,7 @@
 
 mod check;
 mod freshness;
+pub mod run;
 mod want;
 
 pub use freshness::{Freshness, MAX_LIFETIME, MAX_SKEW, MAX_UNCONFIRMED};

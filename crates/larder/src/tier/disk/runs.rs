@@ -12,9 +12,11 @@ use crate::{
 };
 use bytes::Bytes;
 use larder_core::{
-    BodyCid, Head, QueryKey, Record, RecordCid, Timestamp,
-    cid::sha256,
-    record::{Freshness, Want},
+    QueryKey, Record, RecordCid, Timestamp,
+    record::{
+        Want,
+        run::{self, RunFile},
+    },
 };
 use std::{
     fs::OpenOptions,
@@ -22,10 +24,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What each file begins with.
-const MAGIC: &[u8; 8] = b"LARDRN01";
-/// Magic, generation, length of the record, its CID's digest, and 8 bytes of a digest over all that.
-const HEADER: usize = 8 + 8 + 8 + 32 + 8;
 /// Larger answers are left to the store, which does not read a body whole.
 const LARGEST: u64 = 64 << 20;
 
@@ -57,18 +55,12 @@ impl Unpublished {
 pub fn read(dir: &Path, want: &Want, now: Timestamp) -> Option<(Record, Bytes)> {
     let paths = super::Paths::of(dir);
     let bytes = contents(&path(&paths.runs, &want.key, &row::form(&want.variant, &[])))?;
-    let (record, generation, at) = parse(&bytes)?;
-    let body = Bytes::from(bytes).slice(at..);
-    // Who makes a record up from a key, which the file's name tells, does not know the question that it is the digest of.
-    let is_answer = want.accepts(&record)
-        && QueryKey::of(&record.question) == record.key
-        && matches!(record.head, Head::Tool { .. })
-        && record.freshness(now) != Freshness::Gone
-        && body.len() as u64 == record.body_len
-        && BodyCid::of(&body) == record.body;
-    if !is_answer {
+    let run = RunFile::parse(&bytes)?;
+    let body = Bytes::from(bytes).slice(run.body_at..);
+    if !run.answers(&body, want, now) {
         return None;
     }
+    let RunFile { record, generation, .. } = run;
     let sidecar = Sidecar::open(&paths.sidecar).ok()?;
     if sidecar.generation(&record.service, &record.operation)? != generation {
         return None;
@@ -91,19 +83,6 @@ pub fn count_hit(dir: &Path, service: &str, operation: &str) {
         sidecar.count(service, operation, Event::Hit, 1);
         sidecar.count(service, operation, Event::ApiCallSaved, 1);
     }
-}
-
-fn parse(bytes: &[u8]) -> Option<(Record, u64, usize)> {
-    let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
-    let (fields, check) = header.split_at(HEADER - 8);
-    if !fields.starts_with(MAGIC) || sha256(fields)[..8] != *check {
-        return None;
-    }
-    let number = |at: usize| fields[at..at + 8].try_into().ok().map(u64::from_le_bytes);
-    let len = usize::try_from(number(16)?).ok()?;
-    let cid = RecordCid::from_digest(fields[24..56].try_into().ok()?);
-    let record = Record::decode(rest.get(..len)?, &cid).ok()?;
-    Some((record, number(8)?, HEADER + len))
 }
 
 /// `runs/<2 hex of the digest's first byte>/<QueryKey>.<8 hex of the form's digest>`
@@ -130,13 +109,7 @@ pub(super) fn prepare(
     let folder = folder(runs, key.digest()[0]);
     make_folder(&folder).at(&folder)?;
     let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder).at(&folder)?;
-    let mut header = Vec::with_capacity(HEADER + run.record.len());
-    header.extend_from_slice(MAGIC);
-    header.extend_from_slice(&run.generation.to_le_bytes());
-    header.extend_from_slice(&(run.record.len() as u64).to_le_bytes());
-    header.extend_from_slice(run.cid.digest());
-    let check = sha256(&header);
-    header.extend_from_slice(&check[..8]);
+    let mut header = run::header(run.record, run.cid, run.generation);
     header.extend_from_slice(run.record);
     let written = temporary.write_all(&header).and_then(|()| temporary.write_all(run.body));
     written.at(temporary.path())?;

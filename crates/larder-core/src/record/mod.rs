@@ -6,6 +6,7 @@
 mod check;
 mod freshness;
 pub mod run;
+mod strict;
 mod want;
 
 pub use freshness::{Freshness, MAX_LIFETIME, MAX_SKEW, MAX_UNCONFIRMED};
@@ -164,6 +165,9 @@ impl Record {
             return Err(RecordError::Mismatch { expected: *expected });
         }
         let record: Self = serde_ipld_dagcbor::from_slice(bytes).map_err(|error| unreadable(bytes, &error))?;
+        if !strict::is_canonical(bytes) {
+            return Err(RecordError::Form("the encoding is not canonical".to_owned()));
+        }
         check::check(&record)?;
         Ok(record)
     }

@@ -153,3 +153,18 @@ fn a_member_that_is_missing_is_refused() {
         assert!(matches!(&error, RecordError::Form(what) if what.contains("missing field")), "{error}");
     }
 }
+
+#[test]
+fn members_that_are_skipped_are_canonical_too() {
+    let plain = serde_ipld_dagcbor::to_vec(&record()).unwrap();
+    // `zzzzzzzzzzzzzzzzzzzzzzzzzz` comes after all others.
+    let with = |value: &[u8]| {
+        let mut bytes = [&plain[..], &[0x78, 26], &[b'z'; 26], value].concat();
+        bytes[0] += 1;
+        Record::decode(&bytes, &RecordCid::of(&bytes))
+    };
+    assert_eq!(with(b"\x01").unwrap(), record());
+    for value in [b"\xc1\x01".as_slice(), b"\x18\x01", b"\x9f\xff", b"\xa1\x01\x02", b"\xf7"] {
+        assert!(matches!(with(value), Err(RecordError::Form(_))), "{}", value.escape_ascii());
+    }
+}

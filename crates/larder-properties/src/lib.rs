@@ -6,18 +6,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these functions are tests")]
 
+mod adapter;
+mod asked;
 mod cache_control;
 pub mod cbor;
 mod json;
+mod key;
 mod plans;
 pub mod reader;
 mod record;
 pub mod respell;
 mod run;
 mod sse;
+mod tool;
 
+pub use adapter::adapter;
 pub use cache_control::cache_control;
 pub use json::json;
+pub use key::key;
 pub use record::record;
 pub use run::run;
 pub use sse::sse;
@@ -26,5 +32,12 @@ pub use sse::sse;
 pub type Property = fn(&[u8]);
 
 /// Every property by the name of its fuzz target, corpus and findings.
-pub const ALL: &[(&str, Property)] =
-    &[("json", json), ("record", record), ("run", run), ("sse", sse), ("cache_control", cache_control)];
+pub const ALL: &[(&str, Property)] = &[
+    ("json", json),
+    ("key", key),
+    ("adapter", adapter),
+    ("record", record),
+    ("run", run),
+    ("sse", sse),
+    ("cache_control", cache_control),
+];

@@ -18,3 +18,7 @@ e2e:
 # the binary that is given away: static, no library of the system is loaded
 dist:
     cargo rustc --locked --release -p larder-cli --bin larder -- -C target-feature=+crt-static -C relocation-model=static
+
+# parsers under fuzzing: one target or `all`, seconds for each (nightly, cargo-fuzz)
+fuzz target="all" seconds="600":
+    fuzz/run {{target}} {{seconds}}

@@ -3,7 +3,7 @@
 
 Names are those of the adapter files, their `name` and `command`, and the variables by which their clients are pointed
 here. Comments and documentation count. Tests do not: `#[cfg(test)]` modules, files under `tests/` and `benches/`, files
-named `tests.rs` or `…_tests.rs`, and the crate that holds only what tests need.
+named `tests.rs` or `…_tests.rs`, and the crates that hold only what tests need.
 """
 import pathlib
 import re
@@ -12,7 +12,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ADAPTERS = ROOT / "crates/larder-core/adapters"
-TEST_FILE = re.compile(r"(^|/)(tests|benches|larder-testkit)(/|$)|(^|/|_)tests\.rs$")
+TEST_FILE = re.compile(r"(^|/)(tests|benches|larder-testkit|larder-properties)(/|$)|(^|/|_)tests\.rs$")
 
 
 def names():

@@ -1,7 +1,7 @@
 //! Adapter files, and what they say of requests.
 
 use crate::{
-    asked::{Asked, Judge},
+    asked::{self, Asked, Judge},
     key, tool,
 };
 use larder_core::adapter::{
@@ -18,7 +18,7 @@ const RULE: &str = "\n---\n";
 /// Whatever is refused is refused with its line. Of whatever is accepted everything holds that holds of a built-in adapter's
 /// judgements, for the given requests and for one to each of its own routes.
 pub fn adapter(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Some(text) = std::str::from_utf8(input).ok().filter(|_| !asked::holds_canary(input)) else { return };
     let mut sections = text.split(RULE);
     let file = sections.next().unwrap_or_default();
     match Adapter::parse(file, "a.toml") {

@@ -10,6 +10,7 @@ mod adapter;
 mod asked;
 mod cache_control;
 pub mod cbor;
+pub mod corpus;
 mod json;
 mod key;
 mod plans;
@@ -41,3 +42,8 @@ pub const ALL: &[(&str, Property)] = &[
     ("sse", sse),
     ("cache_control", cache_control),
 ];
+
+/// How many inputs are kept for a property.
+pub const MOST_INPUTS: usize = 300;
+/// How large a file of kept inputs is at most, in bytes.
+pub const MOST_BYTES: usize = 1 << 20;

@@ -1,14 +1,12 @@
 //! From a command line to its key.
 
-use crate::asked::{Judge, REGISTRY, sound};
+use crate::asked::{CANARY, Judge, REGISTRY, sound};
 use larder_core::{
     adapter::Adapter,
     judge::{Cwd, Facts, Plan, RunOptions, ToolMatch, ToolVerdict, judge_run, judge_tool, plan_tool},
     secret::Secret,
 };
 use std::{collections::BTreeMap, time::Duration};
-
-const CANARY: &str = "hunter2-canary";
 
 /// What the edge would find out.
 type Variables = BTreeMap<String, String>;
@@ -116,9 +114,6 @@ fn environment(line: &Line<'_>, args: &[String], matched: &ToolMatch, plan: &Pla
 
 /// Credentials are nowhere to be seen, whether they are arguments or variables.
 fn concealed(line: &Line<'_>, args: &[String]) {
-    if format!("{args:?}{:?}", line.variables).contains(CANARY) {
-        return;
-    }
     let hidden = |(matched, plan): (ToolMatch, Plan)| {
         let shown = format!("{plan:?}{}", String::from_utf8_lossy(&plan.question.canonical()));
         assert!(!shown.contains(CANARY), "{shown}");

@@ -5,7 +5,8 @@ Nothing here is shared with the Rust sources: Python's json reads, the canonical
 `multiformats` makes the CIDs.
 
     check.py                      checks key.json beside this file
-    check.py --documents FILE     checks JSON lines {"text", "canonical", "key"}; null for a text that is refused
+    check.py --documents FILE     checks JSON lines {"text", "canonical", "key"}; null for a text that is refused.
+                                  Where every integer fits a double, PyPI `rfc8785` writes the canonical form, too
     check.py --complete           fills in what new entries of key.json leave out (canonical, key, members, member)
 
 Prints `N passed, 0 failed`; exit 1 on a mismatch, 2 where `multiformats` is missing.
@@ -329,10 +330,29 @@ def check_vectors(file, tally):
 
 
 def check_documents(path, tally):
+    documents = by_jcs = 0
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             document = json.loads(line)
+            documents += 1
             tally.equal(document["text"], answer(document["text"].encode()), (document["canonical"], document["key"]))
+            if document["canonical"] and (theirs := jcs(document["text"])) is not None:
+                by_jcs += 1
+                tally.equal(document["text"], theirs, document["canonical"])
+    print(f"{documents} documents, {by_jcs} of them by rfc8785, too")
+    tally.equal("enough documents", documents >= 10_000 and by_jcs >= 5_000, True)
+
+
+def jcs(text):
+    """The canonical form by PyPI `rfc8785`; None where an integer is beyond what JCS can say."""
+    import rfc8785
+
+    said = json.loads(text)
+    said = {name: member for name, member in said.items() if name not in ("path", "query", "headers") or member}
+    try:
+        return rfc8785.dumps(said).decode()
+    except rfc8785.IntegerDomainError:
+        return None
 
 
 def complete(file):

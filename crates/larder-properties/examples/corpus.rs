@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn unpack(name: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
-    for kind in ["corpus", "findings"] {
+    for kind in ["seeds", "corpus", "findings"] {
         for (at, input) in corpus::load(kind, name).unwrap_or_default().iter().enumerate() {
             fs::write(folder.join(format!("{kind}-{at}")), input)?;
         }

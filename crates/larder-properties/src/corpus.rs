@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, fs, io, path::PathBuf};
 
-/// A file of kept inputs: `kind` is `corpus` or `findings`, `name` a property's.
+/// A file of kept inputs: `kind` is `seeds`, `corpus` or `findings`, `name` a property's.
 #[must_use]
 pub fn path(kind: &str, name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(kind).join(format!("{name}.txt"))

@@ -66,7 +66,8 @@ fn insert(bytes: &mut Vec<u8>, at: &Index, more: &[u8]) {
 /// `cases` in the short form.
 fn holds(name: &str, cases: u32) {
     let (_, property) = ALL.iter().find(|(known, _)| *known == name).expect("a property");
-    let kept = corpus::load("corpus", name).expect("a corpus");
+    let mut kept = corpus::load("corpus", name).expect("a corpus");
+    kept.extend(corpus::load("seeds", name).expect("seeds"));
     let long = env::var_os("LARDER_LONG").is_some_and(|value| value == "1");
     let cases = if long { cases * 100 } else { cases };
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });

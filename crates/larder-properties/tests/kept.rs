@@ -62,13 +62,28 @@ fn replay(name: &str) {
     assert!(fs::metadata(corpus::path("corpus", name)).unwrap().len() <= MOST_BYTES as u64);
     // Nobody has found anything yet where there is no file.
     let found = corpus::load("findings", name).unwrap_or_default();
-    for input in found.iter().chain(&kept) {
+    let seeds = corpus::load("seeds", name).expect("seeds");
+    for input in found.iter().chain(&seeds).chain(&kept) {
         assert!(input.len() <= LONGEST);
         SEEN.set(0);
         // A panic would not say which input it was.
         let shown = std::panic::catch_unwind(|| property(input));
         assert!(shown.is_ok(), "`{name}` does not hold for \"{}\"", input.escape_ascii());
         assert!(SEEN.get() <= LARGEST, "{} bytes at once for \"{}\"", SEEN.get(), input.escape_ascii());
+    }
+}
+
+/// The golden vectors, and each beside the next.
+#[test]
+fn the_keys_vectors() {
+    let file = include_str!("../../larder-core/tests/vectors/key.json");
+    let file: serde_json::Value = serde_json::from_str(file).unwrap();
+    let questions = ["vectors", "refused"].iter().flat_map(|section| file[section].as_array().unwrap());
+    let texts: Vec<&str> = questions.filter_map(|vector| vector["question"].as_str()).collect();
+    assert!(texts.len() >= 100);
+    for pair in texts.windows(2) {
+        larder_properties::json(pair[0].as_bytes());
+        larder_properties::json(pair.join("\0").as_bytes());
     }
 }
 

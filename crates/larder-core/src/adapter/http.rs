@@ -7,6 +7,7 @@ use super::{
     route::{self, Route},
 };
 use crate::secret;
+use std::ops::Range;
 
 /// The words of `[http]`.
 pub(crate) static HTTP: Section = Section {
@@ -36,7 +37,7 @@ pub(crate) static HTTP: Section = Section {
         word(
             "plain",
             "list of names",
-            "Headers and query parameters that are no credentials here, although their names say so.",
+            "Headers, query parameters and placeholders that are no credentials here, although their names say so.",
         ),
         word("headers", "list of names", "Headers that change the answer: they enter every key."),
         word(
@@ -248,7 +249,7 @@ impl HttpRule {
         headers.sort();
         headers.dedup();
         let rule = Self {
-            routes: read_routes(table),
+            routes: read_routes(table, http),
             matches: condition::read_all(table, "match"),
             pass_when: condition::read_all(table, "pass-when"),
             ignore: read_members(table, "ignore"),
@@ -305,14 +306,17 @@ impl HttpRule {
     }
 }
 
-fn read_routes(table: &Table<'_>) -> Vec<Route> {
+fn read_routes(table: &Table<'_>, http: &Http) -> Vec<Route> {
     let mut routes = Vec::new();
     if table.list("when").is_empty() {
         table.missing("when");
     }
     for (text, span) in table.texts("when") {
         match Route::parse(&text) {
-            Ok(route) => routes.push(route),
+            Ok(route) => {
+                check_placeholders(table, http, &route, &span);
+                routes.push(route);
+            }
             Err(what) => table.doc.report(&span, what, Some(route::HINT.to_owned())),
         }
     }
@@ -328,6 +332,17 @@ fn read_routes(table: &Table<'_>) -> Vec<Route> {
         );
     }
     routes
+}
+
+/// A placeholder that is named like a credential would stand in the key for all to read, while a call by name, where it is
+/// one parameter among others, would leave it out: two questions under one key. A write has no key.
+fn check_placeholders(table: &Table<'_>, http: &Http, route: &Route, span: &Range<usize>) {
+    let credential = route.placeholders().find(|name| http.is_credential_parameter(name));
+    if let (Some(name), false) = (credential, table.flag("write")) {
+        let what = format!("`{{{name}}}` is a credential by its name: it would stand in the key");
+        let hint = "another name does not make a secret in a path safe; where it is none, list its name under `plain`";
+        table.doc.report(span, what, Some(hint.to_owned()));
+    }
 }
 
 fn read_members(table: &Table<'_>, word: &str) -> Vec<Place> {

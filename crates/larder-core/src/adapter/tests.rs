@@ -162,6 +162,22 @@ fn when() {
     assert_eq!(found, [format!("a.toml:10: {mixed}")]);
 }
 
+/// Through the gateway it would stand in the key for all to read; a call by name would leave it out.
+#[test]
+fn a_placeholder_is_no_credential() {
+    let hint =
+        "hint: another name does not make a secret in a path safe; where it is none, list its name under `plain`";
+    let expected =
+        |name: &str| format!("a.toml:9: `{{{name}}}` is a credential by its name: it would stand in the key\n{hint}");
+    let read = |path: &str| format!("name = \"o\"\nwhen = \"GET {path}\"\nttl = \"1m\"");
+    assert_eq!(of_operation(&read("/bot/{token}")), [expected("token")]);
+    assert_eq!(of_operation(&read("/bot/{api_key...}")), [expected("api_key")]);
+    assert_eq!(of_operation("name = \"o\"\nwhen = \"PUT /bot/{token}\"\nwrite = true"), [""; 0]);
+    let with = |words: &str, path: &str| of_file(&format!("{HEAD}{words}\n[[operation]]\n{}", read(path)));
+    assert_eq!(with("plain = [\"token\"]", "/bot/{token}"), [""; 0]);
+    assert_eq!(with("credentials = [\"who\"]", "/of/{who}"), [expected("who")]);
+}
+
 #[test]
 fn conditions() {
     let one = "expected one\nhint: write one of `present`, `is`, `not`, `hex`";

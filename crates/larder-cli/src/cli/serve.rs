@@ -5,6 +5,7 @@ use crate::{
     gateway::{
         greeting::greeting,
         server::{self, Server},
+        workers::Workers,
     },
     output::Output,
     service::Services,
@@ -110,8 +111,9 @@ pub(crate) fn run(mut options: ServeOptions, output: Output) -> Result<(), Serve
     let greeting = greeting(server.listeners(), server.services(), &kept);
     let started = output.json.then(|| Started::new(&server, cache_dir));
     let failed = |error: std::io::Error| ServeError::machine(format!("the gateway stopped: {error}"), None);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
-    let result = runtime.block_on(server.run(|| greet(output, &greeting, started.as_ref())));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let workers = Workers::start().map_err(failed)?;
+    let result = runtime.block_on(server.run(workers, || greet(output, &greeting, started.as_ref())));
     // What still runs in the background (a call to an upstream that hangs) does not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result.map_err(failed)

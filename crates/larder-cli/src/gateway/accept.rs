@@ -3,20 +3,21 @@
 use super::{
     Door,
     listen::{Bound, SocketFile},
-    stack::stack,
+    stack,
+    workers::Workers,
 };
-use crate::net;
+use crate::net::{BoxError, MAX_HEADERS};
 use futures_core::future::BoxFuture;
-use hyper::server::conn::http1;
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
+    server::graceful::{GracefulConnection, GracefulShutdown},
 };
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net, os::unix, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    runtime::Handle,
     sync::watch,
     time::sleep,
 };
@@ -26,64 +27,76 @@ const HEADERS: Duration = Duration::from_secs(120);
 
 /// Something that connections come from.
 trait Accept: Send + Sync + 'static {
+    /// A connection that no thread serves yet.
+    type Taken: Send + 'static;
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection; nothing is lost when it is not waited for.
-    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Taken>> + Send;
+
+    /// Makes it this thread's.
+    fn open(taken: Self::Taken) -> io::Result<Self::Stream>;
 }
 
 impl Accept for TcpListener {
+    type Taken = net::TcpStream;
     type Stream = TcpStream;
 
-    async fn accept(&self) -> io::Result<TcpStream> {
+    async fn accept(&self) -> io::Result<net::TcpStream> {
         let (stream, _) = Self::accept(self).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        stream.into_std()
+    }
+
+    fn open(taken: net::TcpStream) -> io::Result<TcpStream> {
+        TcpStream::from_std(taken)
     }
 }
 
 /// The file is removed when the last connection has been taken.
 impl Accept for (UnixListener, SocketFile) {
+    type Taken = unix::net::UnixStream;
     type Stream = UnixStream;
 
-    async fn accept(&self) -> io::Result<UnixStream> {
-        self.0.accept().await.map(|(stream, _)| stream)
+    async fn accept(&self) -> io::Result<unix::net::UnixStream> {
+        self.0.accept().await?.0.into_std()
+    }
+
+    fn open(taken: unix::net::UnixStream) -> io::Result<UnixStream> {
+        UnixStream::from_std(taken)
     }
 }
 
+/// Where connections go.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) door: Arc<Door>,
+    pub(super) graceful: Arc<GracefulShutdown>,
+    pub(super) workers: Arc<Workers>,
+}
+
 /// Makes the task that takes connections until `stopped` closes.
-pub(super) fn accept(
-    bound: Bound,
-    door: Arc<Door>,
-    graceful: Arc<GracefulShutdown>,
-    stopped: watch::Receiver<()>,
-) -> io::Result<BoxFuture<'static, ()>> {
+pub(super) fn accept(bound: Bound, place: Place, stopped: watch::Receiver<()>) -> io::Result<BoxFuture<'static, ()>> {
     Ok(match bound {
         Bound::Tcp(listener) => {
             listener.set_nonblocking(true)?;
-            Box::pin(take_connections(TcpListener::from_std(listener)?, door, graceful, stopped))
+            Box::pin(take_connections(TcpListener::from_std(listener)?, place, stopped))
         }
         Bound::Unix(listener, file) => {
             listener.set_nonblocking(true)?;
-            Box::pin(take_connections((UnixListener::from_std(listener)?, file), door, graceful, stopped))
+            Box::pin(take_connections((UnixListener::from_std(listener)?, file), place, stopped))
         }
     })
 }
 
-async fn take_connections<L: Accept>(
-    listener: L,
-    door: Arc<Door>,
-    graceful: Arc<GracefulShutdown>,
-    mut stopped: watch::Receiver<()>,
-) {
-    let service = stack(&door);
+async fn take_connections<L: Accept>(listener: L, place: Place, mut stopped: watch::Receiver<()>) {
     loop {
         let taken = tokio::select! {
             taken = listener.accept() => taken,
             _ = stopped.changed() => return,
         };
         match taken {
-            Ok(stream) => serve(stream, TowerToHyperService::new(service.clone()), &graceful),
+            Ok(taken) => place.serve::<L>(taken),
             Err(error) => {
                 // Out of file descriptors, most likely: not worth a busy loop, and it passes.
                 tracing::warn!(%error, "a connection could not be taken");
@@ -93,18 +106,33 @@ async fn take_connections<L: Accept>(
     }
 }
 
-fn serve<S, T>(stream: S, service: T, graceful: &GracefulShutdown)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: hyper::service::HttpService<hyper::body::Incoming, ResBody = net::Body, Future: Send> + Send + 'static,
-    T::Error: Into<net::BoxError>,
-{
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_headers(net::MAX_HEADERS);
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
+impl Place {
+    fn serve<L: Accept>(&self, taken: L::Taken) {
+        let (door, watcher) = (Arc::clone(&self.door), self.graceful.watcher());
+        let (handle, held) =
+            self.workers.least().map_or_else(|| (Handle::current(), None), |(h, held)| (h.clone(), Some(held)));
+        handle.spawn(async move {
+            let ended: Result<(), BoxError> = match L::open(taken) {
+                Ok(stream) => watcher.watch(connection(stream, door)).await.map_err(Into::into),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(held);
+        });
+    }
+}
+
+fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    door: Arc<Door>,
+) -> impl GracefulConnection<Error = hyper::Error> {
+    let service = service_fn(move |request| {
+        let door = Arc::clone(&door);
+        async move { Ok::<_, Infallible>(stack::answer(&door, request).await) }
     });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_headers(MAX_HEADERS);
+    builder.serve_connection(TokioIo::new(stream), service)
 }

@@ -1,12 +1,14 @@
 //! To the upstream and back: calls that are passed through, and the origin that flights ask.
 
 use super::{
-    Door, Gateway, Reply, headers,
+    Gateway, Reply,
+    gather::Gathered,
+    headers,
     invalidate::Invalidation,
     recognise::{Call, Head},
     rescue::Failure,
     respond,
-    step::Next,
+    stack::Onward,
     trace::Outcome,
 };
 use crate::net::{self, Body, BoxError, Client};
@@ -16,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::BodyExt as _;
 use larder::{Origin, OriginAnswer, OriginError, origin::marked, tier::Selection};
 use larder_core::judge::{self, BodyView, HttpRequest, Pass, Verdict};
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 /// Why a body beyond `--max-question` is no question.
 pub(super) const TOO_LARGE: &str = "the body is larger than --max-question";
@@ -37,10 +39,10 @@ impl Through {
 }
 
 /// The layer: passes on, with its body still streaming, what no body can make a question of.
-pub(super) async fn early<N: Next<Call>>(door: Arc<Door>, call: Call, mut next: N) -> Result<Reply, Failure> {
-    match judge_early(&door.gateway, &call) {
-        Some(through) => pass(&door.gateway, &call.head, call.body, through).await,
-        None => next.call(call).await,
+pub(super) async fn early(gateway: &Gateway, call: Call) -> Onward<Call> {
+    match judge_early(gateway, &call) {
+        Some(through) => pass(gateway, &call.head, call.body, through).await.map(ControlFlow::Break),
+        None => Ok(ControlFlow::Continue(call)),
     }
 }
 
@@ -158,7 +160,7 @@ pub(super) struct Upstreamed {
     /// The request of the caller that leads.
     pub(super) head: Arc<Head>,
     /// Its body.
-    pub(super) body: Option<Body>,
+    pub(super) body: Gathered,
 }
 
 impl Upstreamed {
@@ -166,7 +168,7 @@ impl Upstreamed {
         let mut headers = self.head.headers.clone();
         headers::prepare_for_flight(&mut headers);
         headers.extend(conditional);
-        let request = self.head.request(headers, self.body);
+        let request = self.head.request(headers, self.body.stream());
         let request = request.map_err(|error| OriginError::Unreachable(error.to_string()))?;
         let (mut parts, body) = self.client.send(&self.head.service.upstream, request).await?.into_parts();
         let body = match self.head.method == Method::HEAD {

@@ -1,12 +1,12 @@
 //! A question's body: in memory up to 1 MiB, beyond that on disk, beyond `--max-question` not at all.
 
 use super::{
-    Door, Gateway, Reply,
+    Gateway,
     forward::{self, Through},
     recognise::{Call, Head},
     rescue::Failure,
     spool::{Spool, Spooled},
-    step::Next,
+    stack::Onward,
 };
 use crate::net::{self, Body, BoxError};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use http::{StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use larder_core::judge::{BodyView, MAX_JSON};
-use std::{io, sync::Arc};
+use std::{io, ops::ControlFlow, sync::Arc};
 
 /// Bytes that are held in memory before a body goes to disk, and between two writes.
 const IN_MEMORY: usize = 1 << 20;
@@ -70,20 +70,23 @@ impl Gathered {
 }
 
 /// The layer.
-pub(super) async fn gather<N: Next<Asked>>(door: Arc<Door>, call: Call, mut next: N) -> Result<Reply, Failure> {
+pub(super) async fn gather(gateway: &Gateway, call: Call) -> Onward<Asked> {
     let Call { mut head, body } = call;
     let Some(body) = body else {
-        return next.call(Asked { head: Arc::new(head), body: Gathered::None }).await;
+        return Ok(ControlFlow::Continue(Asked { head: Arc::new(head), body: Gathered::None }));
     };
-    match read(&door.gateway, body.into_data_stream()).await.map_err(|error| unread(&head, error))? {
+    match read(gateway, body.into_data_stream()).await.map_err(|error| unread(&head, error))? {
         Read::Whole(body) => {
             // Its length is known now, and whoever wanted a `100 Continue` has had one.
             head.chunked = false;
             head.headers.insert(header::CONTENT_LENGTH, body.len().into());
             head.headers.remove(header::EXPECT);
-            next.call(Asked { head: Arc::new(head), body }).await
+            Ok(ControlFlow::Continue(Asked { head: Arc::new(head), body }))
         }
-        Read::Not(why, body) => forward::pass(&door.gateway, &head, Some(body), Through::because(why)).await,
+        Read::Not(why, body) => {
+            let through = forward::pass(gateway, &head, Some(body), Through::because(why));
+            through.await.map(ControlFlow::Break)
+        }
     }
 }
 

@@ -4,28 +4,19 @@
 //! rebinding: the name stands in `Host`), or straight to 127.0.0.1 (CSRF: `Origin`, `Sec-Fetch-Site` say so). Both are
 //! refused before anything else is looked at.
 
-use super::{Door, Reply, rescue::Failure, step::Next};
+use super::{Door, rescue::Failure};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header, uri::Authority};
 use hyper::body::Incoming;
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 /// The layer.
-pub(super) async fn refuse_foreign<N: Next<Request<Incoming>>>(
-    door: Arc<Door>,
-    request: Request<Incoming>,
-    mut next: N,
-) -> Result<Reply, Failure> {
-    check(request.method(), request.uri(), request.headers(), door.unix)?;
-    next.call(request).await
+pub(super) fn refuse_foreign(door: &Door, request: &Request<Incoming>) -> Result<(), Failure> {
+    check(request.method(), request.uri(), request.headers(), door.unix)
 }
 
 /// The layer that answers upgrades: clients take a 426 as "use plain requests" at once. `h2c` is no wish for another
 /// protocol behind the gateway: it is ignored, as RFC 9110 §7.8 allows.
-pub(super) async fn refuse_upgrades<N: Next<Request<Incoming>>>(
-    _door: Arc<Door>,
-    request: Request<Incoming>,
-    mut next: N,
-) -> Result<Reply, Failure> {
+pub(super) fn refuse_upgrades(request: &Request<Incoming>) -> Result<(), Failure> {
     let wish = request.headers().get(header::UPGRADE).map(http::HeaderValue::as_bytes);
     if wish.is_some_and(|wish| !wish.eq_ignore_ascii_case(b"h2c")) {
         return Err(Failure::new(
@@ -36,7 +27,7 @@ pub(super) async fn refuse_upgrades<N: Next<Request<Incoming>>>(
         )
         .with("upgrade", "HTTP/1.1"));
     }
-    next.call(request).await
+    Ok(())
 }
 
 /// Whether a request comes from where it should. Pure.

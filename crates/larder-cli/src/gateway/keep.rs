@@ -1,43 +1,47 @@
 //! The innermost step: judge, and let the engine answer.
 
 use super::{
-    Door, Reply,
+    Gateway, Reply,
     forward::{self, Through, Upstreamed},
     gather::Asked,
     headers,
+    memo::Unknown,
     rescue::Failure,
     respond,
-    trace::Outcome,
+    trace::{self, Outcome},
 };
 use larder_core::judge::{Plan, Verdict};
 use std::sync::Arc;
 
 /// Answers from the store or the upstream.
-pub(super) async fn answer(door: Arc<Door>, asked: Asked, _end: ()) -> Result<Reply, Failure> {
-    let gateway = &door.gateway;
-    let plan = match asked.head.verdict(gateway, asked.body.view()) {
-        Verdict::Pass(pass) => {
-            let through = asked.head.through(gateway, pass);
-            return forward::pass(gateway, &asked.head, asked.body.stream(), through).await;
-        }
-        Verdict::Keep(_) if headers::is_partial(&asked.head.headers) => {
-            let through = Through::because("a part of the answer, or a condition, is asked for");
-            return forward::pass(gateway, &asked.head, asked.body.stream(), through).await;
-        }
-        Verdict::Keep(plan) => plan,
+pub(super) async fn answer(gateway: &Gateway, asked: Asked) -> Result<Reply, Failure> {
+    let unknown = match gateway.memo.find(&asked.head, &asked.body) {
+        Ok(plan) => return keep(gateway, asked, plan, None).await,
+        Err(unknown) => unknown,
     };
-    keep(&door, asked, *plan).await
+    let through = match asked.head.verdict(gateway, asked.body.view()) {
+        Verdict::Keep(plan) if !headers::is_partial(&asked.head.headers) => {
+            return keep(gateway, asked, plan.into(), unknown).await;
+        }
+        Verdict::Keep(_) => Through::because("a part of the answer, or a condition, is asked for"),
+        Verdict::Pass(pass) => asked.head.through(gateway, pass),
+    };
+    forward::pass(gateway, &asked.head, asked.body.stream(), through).await
 }
 
-async fn keep(door: &Door, asked: Asked, plan: Plan) -> Result<Reply, Failure> {
-    let (gateway, service) = (&door.gateway, &asked.head.service);
-    let (key, operation) = (plan.key, plan.question.operation.clone());
-    let (client, head) = (gateway.client.clone(), asked.head.clone());
-    let origin = Upstreamed { client, head, body: asked.body.stream() };
-    let answer = gateway.cache.answer(plan, Box::new(origin), super::now).await;
+async fn keep(gateway: &Gateway, asked: Asked, plan: Arc<Plan>, unknown: Option<Unknown>) -> Result<Reply, Failure> {
+    let service = &asked.head.service;
+    let origin = Upstreamed { client: gateway.client.clone(), head: asked.head.clone(), body: asked.body.clone() };
+    let answer = gateway.cache.answer(Arc::clone(&plan), Box::new(origin), super::now).await;
     let answer = answer.map_err(|error| Failure::no_answer(&service.name, &service.upstream, &error))?;
     let how = respond::word(&answer.how);
-    let mut reply = respond::reply(answer, &key, &asked.head);
-    reply.extensions_mut().insert(Outcome { service: service.name.clone(), operation: Some(operation), how });
+    let mut reply = respond::reply(answer, &plan.key, &asked.head);
+    if trace::is_read() {
+        let operation = Some(plan.question.operation.clone());
+        reply.extensions_mut().insert(Outcome { service: service.name.clone(), operation, how });
+    }
+    if let Some(unknown) = unknown.filter(|_| how == respond::HIT) {
+        gateway.memo.keep(&unknown, &asked.head, &asked.body, plan);
+    }
     Ok(reply)
 }

@@ -13,6 +13,7 @@ mod headers;
 mod invalidate;
 mod keep;
 mod listen;
+mod memo;
 mod own;
 mod recognise;
 mod rescue;
@@ -20,8 +21,8 @@ mod respond;
 pub(crate) mod server;
 mod spool;
 mod stack;
-mod step;
 mod trace;
+pub(crate) mod workers;
 
 use crate::{
     net::{Body, Client},
@@ -50,6 +51,8 @@ pub(crate) struct Gateway {
     pub(crate) max_question: u64,
     /// Where large bodies are spooled: on the store's disk, since the temporary folder may be memory.
     pub(crate) spool: PathBuf,
+    /// What the judge said of requests that come again.
+    pub(crate) memo: memo::Memo,
     /// When the gateway started.
     pub(crate) started: Instant,
 }

@@ -2,22 +2,17 @@
 //!
 //! A listener with `=SERVICE` has none: there, every path is the service's.
 
-use super::{Door, Gateway, Reply, rescue::Failure, step::Next, trace::Outcome};
+use super::{Door, Gateway, Reply, rescue::Failure, trace::Outcome};
 use crate::{net, report};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
-use std::sync::Arc;
 
-/// The layer.
-pub(super) async fn answer<N: Next<Request<Incoming>>>(
-    door: Arc<Door>,
-    request: Request<Incoming>,
-    mut next: N,
-) -> Result<Reply, Failure> {
+/// The layer; `None`: the request is not for larder itself.
+pub(super) fn answer(door: &Door, request: &Request<Incoming>) -> Result<Option<Reply>, Failure> {
     let path = request.uri().path();
     if door.service.is_some() || !(path == "/-" || path.starts_with("/-/")) {
-        return next.call(request).await;
+        return Ok(None);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Failure::new(
@@ -33,7 +28,7 @@ pub(super) async fn answer<N: Next<Request<Incoming>>>(
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     reply.extensions_mut().insert(Outcome { service: "-".into(), operation: None, how: "own" });
-    Ok(reply)
+    Ok(Some(reply))
 }
 
 fn document(gateway: &Gateway, path: &str) -> Result<(&'static str, String), Failure> {

@@ -1,6 +1,6 @@
 //! Whose request this is: the service by the first path segment, or by the listener.
 
-use super::{Door, Reply, headers, rescue::Failure, step::Next};
+use super::{Door, headers, rescue::Failure};
 use crate::{
     net::{self, Body},
     service::{Service, Services},
@@ -37,11 +37,7 @@ pub(super) struct Call {
 }
 
 /// The layer.
-pub(super) async fn recognise<N: Next<Call>>(
-    door: Arc<Door>,
-    request: Request<Incoming>,
-    mut next: N,
-) -> Result<Reply, Failure> {
+pub(super) fn recognise(door: &Door, request: Request<Incoming>) -> Result<Call, Failure> {
     let (mut parts, body) = request.into_parts();
     let (service, path) = match &door.service {
         Some(service) => (service, parts.uri.path()),
@@ -67,7 +63,7 @@ pub(super) async fn recognise<N: Next<Call>>(
         chunked,
     };
     let body = (!body.is_end_stream()).then(|| body.map_err(net::BoxError::from).boxed_unsync());
-    next.call(Call { head, body }).await
+    Ok(Call { head, body })
 }
 
 /// The service that the first segment names, and what follows it. Nothing is decoded and no dot segment is resolved:

@@ -1,19 +1,17 @@
 //! Where errors become responses, and where a call is passed on in spite of one.
 
 use super::{
-    Door, Reply,
+    Gateway, Reply,
     forward::{self, Through},
     gather::Asked,
-    step::Next,
     trace::Outcome,
 };
 use crate::net;
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, StatusCode, header};
-use hyper::body::Incoming;
+use http::{HeaderValue, StatusCode, header};
 use larder::{OriginError, cache::AnswerError};
 use serde_json::json;
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::panic::AssertUnwindSafe;
 
 /// Why there is no answer: becomes `{"error":{"type":…,"message":…,"hint":…}}`.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -104,41 +102,44 @@ impl Failure {
 }
 
 /// The outer layer: failures and panics become responses.
-pub(super) async fn respond<N: Next<Request<Incoming>>>(
-    _door: Arc<Door>,
-    request: Request<Incoming>,
-    mut next: N,
-) -> Result<Reply, Failure> {
-    let result = AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await;
-    Ok(result
+pub(super) async fn respond(inner: impl Future<Output = Result<Reply, Failure>>) -> Reply {
+    let result = AssertUnwindSafe(inner).catch_unwind().await;
+    result
         .unwrap_or_else(|_| Err(Failure::internal("larder failed while it handled this request")))
-        .unwrap_or_else(Failure::reply))
+        .unwrap_or_else(Failure::reply)
 }
 
 /// The inner layer: when the cache fails, by an internal error or a panic, the call is made as if there were none.
-pub(super) async fn pass_through<N: Next<Asked>>(door: Arc<Door>, asked: Asked, mut next: N) -> Result<Reply, Failure> {
+pub(super) async fn pass_through<F: Future<Output = Result<Reply, Failure>>>(
+    gateway: &Gateway,
+    asked: Asked,
+    inner: impl FnOnce(Asked) -> F,
+) -> Result<Reply, Failure> {
     let attempt = asked.clone();
-    let result = AssertUnwindSafe(async move { next.call(attempt).await }).catch_unwind().await;
+    let result = AssertUnwindSafe(async move { inner(attempt).await }).catch_unwind().await;
     match result {
         Ok(Err(failure)) if failure.kind == "larder_internal" => tracing::warn!(%failure, "the call is passed through"),
         Ok(result) => return result,
         Err(_) => tracing::warn!("larder failed while it looked for an answer; the call is passed through"),
     }
-    forward::pass(&door.gateway, &asked.head, asked.body.stream(), Through::because("larder failed")).await
+    forward::pass(gateway, &asked.head, asked.body.stream(), Through::because("larder failed")).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        gateway::{Gateway, gather::Gathered, recognise::Head, step::last},
+        gateway::{Gateway, gather::Gathered, memo::Memo, recognise::Head},
         net::Client,
         service::Service,
     };
     use http_body_util::BodyExt as _;
     use larder_core::secret::Secret;
     use larder_testkit::Scripted;
-    use std::time::{Duration, Instant};
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
 
     async fn rescued(act: fn() -> Failure) -> (StatusCode, String, Scripted) {
         let origin = Scripted::replies([larder_testkit::Reply::ok("from the origin")]);
@@ -151,9 +152,9 @@ mod tests {
             secret: Secret::new("s"),
             max_question: 1,
             spool: std::env::temp_dir(),
+            memo: Memo::new(),
             started: Instant::now(),
         };
-        let door = Arc::new(Door { gateway: Arc::new(gateway), unix: false, service: None });
         let head = Head {
             service: Service::plain("files", &served.url()),
             method: http::Method::POST,
@@ -163,8 +164,7 @@ mod tests {
             chunked: false,
         };
         let asked = Asked { head: Arc::new(head), body: Gathered::Memory("asked".into()) };
-        let broken = last(&door, move |_, _: Asked, ()| async move { Err(act()) });
-        let result = pass_through(door, asked, broken).await;
+        let result = pass_through(&gateway, asked, async |_| Err(act())).await;
         let reply = result.unwrap_or_else(Failure::reply);
         let (status, body) = (reply.status(), reply.into_body().collect().await.unwrap().to_bytes());
         (status, String::from_utf8(body.to_vec()).unwrap(), origin)

@@ -2,6 +2,7 @@
 
 use super::{Reply, headers, recognise::Head};
 use crate::net::{self, BoxError};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::Frame;
@@ -12,6 +13,9 @@ use larder::{
 };
 use larder_core::QueryKey;
 use std::fmt::Write as _;
+
+/// [`word`] for a fresh answer from the store.
+pub(super) const HIT: &str = "hit";
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -42,19 +46,19 @@ pub(super) fn reply(answer: Answer, key: &QueryKey, head: &Head) -> Reply {
     if let Some(age) = answer.age {
         reply.headers_mut().insert(header::AGE, age.as_secs().into());
     }
-    append(reply.headers_mut(), &status);
+    append(reply.headers_mut(), status);
     reply
 }
 
 /// Says that the cache was not asked, and why.
 pub(super) fn bypassed(headers: &mut HeaderMap, detail: &str) {
-    append(headers, &format!("larder; fwd=bypass; detail={}", quoted(detail)));
+    append(headers, format!("larder; fwd=bypass; detail={}", quoted(detail)));
 }
 
 /// How an answer came about, for the log's line.
 pub(super) fn word(how: &How) -> &'static str {
     match how {
-        How::Hit { .. } => "hit",
+        How::Hit { .. } => HIT,
         How::Stale { .. } | How::StaleOnError { .. } => "stale",
         How::Miss { .. } => "miss",
         How::Collapsed => "collapsed",
@@ -63,14 +67,16 @@ pub(super) fn word(how: &How) -> &'static str {
 }
 
 /// The caches before this one have spoken already: the nearest to the client comes last (RFC 9211 §2).
-fn append(headers: &mut HeaderMap, status: &str) {
-    if let Ok(value) = HeaderValue::from_str(status) {
+fn append(headers: &mut HeaderMap, status: String) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(status)) {
         headers.append(CACHE_STATUS, value);
     }
 }
 
 fn cache_status(answer: &Answer, key: &QueryKey) -> String {
-    let mut text = String::from("larder; ");
+    // Long enough for a hit.
+    let mut text = String::with_capacity(160);
+    text.push_str("larder; ");
     // Writing to a string does not fail.
     let _ = match &answer.how {
         How::Hit { .. } | How::Stale { .. } => write!(text, "hit"),

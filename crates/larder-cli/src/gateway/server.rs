@@ -1,6 +1,6 @@
 //! Listening, and stopping: nothing new is taken, what is on its way is finished, the store is closed.
 
-use super::{Door, Gateway, accept, listen, listen::Bound};
+use super::{Door, Gateway, accept, accept::Place, listen, listen::Bound, memo::Memo, workers::Workers};
 use crate::{
     cli::serve::{ListenSpec, ServeError, ServeOptions},
     net::Client,
@@ -78,6 +78,7 @@ impl Server {
             services,
             secret: options.secret,
             max_question: options.max_question,
+            memo: Memo::new(),
             started: Instant::now(),
         };
         Self { gateway: Arc::new(gateway), listeners }
@@ -106,10 +107,11 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT; a second one does not wait for streams in flight. `ready` is called when connections
     /// are taken and signals are obeyed.
-    pub(crate) async fn run(self, ready: impl FnOnce()) -> io::Result<()> {
+    /// Connections are served by `workers`.
+    pub(crate) async fn run(self, workers: Workers, ready: impl FnOnce()) -> io::Result<()> {
         let mut signals = Signals::new()?;
         let (stop, stopped) = watch::channel(());
-        let graceful = Arc::new(GracefulShutdown::new());
+        let (graceful, workers) = (Arc::new(GracefulShutdown::new()), Arc::new(workers));
         let mut accepting = Vec::new();
         for listener in self.listeners {
             let door = Door {
@@ -119,8 +121,7 @@ impl Server {
             };
             accepting.push(tokio::spawn(accept::accept(
                 listener.bound,
-                Arc::new(door),
-                graceful.clone(),
+                Place { door: Arc::new(door), graceful: graceful.clone(), workers: workers.clone() },
                 stopped.clone(),
             )?));
         }

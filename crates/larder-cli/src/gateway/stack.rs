@@ -1,37 +1,47 @@
 //! A request's life, from the outside in.
 
-use super::{
-    Door, forward, gather, guard, keep, own, recognise, rescue,
-    step::{Next, last, step},
-    trace,
-};
+use super::{Door, Reply, forward, gather, guard, keep, own, recognise, rescue, rescue::Failure, trace};
 use http::Request;
 use hyper::body::Incoming;
-use std::sync::Arc;
-use tower::ServiceBuilder;
+use std::ops::ControlFlow;
+
+/// What a layer hands on, or the reply that makes an end of it.
+pub(super) type Onward<T> = Result<ControlFlow<Reply, T>, Failure>;
+
+/// The two layers around everything else.
+pub(super) async fn answer(door: &Door, request: Request<Incoming>) -> Reply {
+    // Outermost: its line tells how every request ended, the refused and the failed ones too.
+    let line = trace::Line::begin(request.method());
+    // Around all that can fail: what comes out of here is a response, never an error, and never a hang.
+    let reply = rescue::respond(layers(door, request)).await;
+    line.end(&reply);
+    reply
+}
 
 /// The layers of one listener. Each hands on what it has found out; the form of the request changes on the way:
-/// `Request` → [`super::recognise::Call`] (which service) → [`super::gather::Asked`] (its body in hand).
-pub(super) fn stack(door: &Arc<Door>) -> impl Next<Request<Incoming>> + use<> {
-    ServiceBuilder::new()
-        // Outermost: its line tells how every request ended, the refused and the failed ones too.
-        .layer(step(door, trace::line))
-        // Around all that can fail: what comes out of here is a response, never an error, and never a hang.
-        .layer(step(door, rescue::respond))
-        // Before anything looks at the path: a web page must reach neither the statistics nor an upstream.
-        .layer(step(door, guard::refuse_foreign))
-        // Before a service is looked up: no service gets an upgrade, and clients fall back the sooner.
-        .layer(step(door, guard::refuse_upgrades))
-        // Behind the guard, before the services: `/-/` is nobody's name.
-        .layer(step(door, own::answer))
-        // From here on it is known whose request this is, and hop-by-hop headers are gone: what is judged is what is sent.
-        .layer(step(door, recognise::recognise))
-        // Before the body is read: an upload that can be no question streams through, in both directions at once.
-        .layer(step(door, forward::early))
-        // Before the judge: the key needs the whole body. What is too large for that leaves here.
-        .layer(step(door, gather::gather))
-        // Right around the cache, where the body is still in hand: a broken cache passes the call through.
-        .layer(step(door, rescue::pass_through))
-        // Judge, look up, join or lead the flight, ask the origin.
-        .service(last(door, keep::answer))
+/// `Request` → [`recognise::Call`] (which service) → [`gather::Asked`] (its body in hand).
+async fn layers(door: &Door, request: Request<Incoming>) -> Result<Reply, Failure> {
+    // Before anything looks at the path: a web page must reach neither the statistics nor an upstream.
+    guard::refuse_foreign(door, &request)?;
+    // Before a service is looked up: no service gets an upgrade, and clients fall back the sooner.
+    guard::refuse_upgrades(&request)?;
+    // Behind the guard, before the services: `/-/` is nobody's name.
+    if let Some(reply) = own::answer(door, &request)? {
+        return Ok(reply);
+    }
+    // From here on it is known whose request this is, and hop-by-hop headers are gone: what is judged is what is sent.
+    let call = recognise::recognise(door, request)?;
+    // Before the body is read: an upload that can be no question streams through, in both directions at once.
+    let call = match forward::early(&door.gateway, call).await? {
+        ControlFlow::Continue(call) => call,
+        ControlFlow::Break(reply) => return Ok(reply),
+    };
+    // Before the judge: the key needs the whole body. What is too large for that leaves here.
+    let asked = match gather::gather(&door.gateway, call).await? {
+        ControlFlow::Continue(asked) => asked,
+        ControlFlow::Break(reply) => return Ok(reply),
+    };
+    // Right around the cache, where the body is still in hand: a broken cache passes the call through.
+    // Inside it: judge, look up, join or lead the flight, ask the origin.
+    rescue::pass_through(&door.gateway, asked, |asked| keep::answer(&door.gateway, asked)).await
 }

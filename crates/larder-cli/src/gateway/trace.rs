@@ -1,9 +1,8 @@
 //! One line a request: never a header, a query or a body.
 
-use super::{Door, Reply, rescue::Failure, step::Next};
-use http::Request;
-use hyper::body::Incoming;
-use std::{sync::Arc, time::Instant};
+use super::Reply;
+use http::Method;
+use std::time::Instant;
 
 /// What a reply says of itself for the line.
 #[derive(Clone, Debug)]
@@ -16,23 +15,32 @@ pub(super) struct Outcome {
     pub(super) how: &'static str,
 }
 
-/// The layer.
-pub(super) async fn line<N: Next<Request<Incoming>>>(
-    _door: Arc<Door>,
-    request: Request<Incoming>,
-    mut next: N,
-) -> Result<Reply, Failure> {
-    let (start, method) = (Instant::now(), request.method().clone());
-    let reply = next.call(request).await?;
-    let outcome = reply.extensions().get::<Outcome>();
-    tracing::debug!(
-        %method,
-        service = outcome.map_or("-", |outcome| outcome.service.as_str()),
-        operation = outcome.and_then(|outcome| outcome.operation.as_deref()).unwrap_or("-"),
-        outcome = outcome.map_or("own", |outcome| outcome.how),
-        status = reply.status().as_u16(),
-        ms = start.elapsed().as_secs_f64() * 1e3,
-        "request"
-    );
-    Ok(reply)
+/// Whether anybody reads the lines.
+pub(super) fn is_read() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
+}
+
+/// A request's line, from its beginning on; `None` where nobody reads it.
+pub(super) struct Line(Option<(Instant, Method)>);
+
+impl Line {
+    /// A request has come.
+    pub(super) fn begin(method: &Method) -> Self {
+        Self(is_read().then(|| (Instant::now(), method.clone())))
+    }
+
+    /// It is answered.
+    pub(super) fn end(self, reply: &Reply) {
+        let Some((start, method)) = self.0 else { return };
+        let outcome = reply.extensions().get::<Outcome>();
+        tracing::debug!(
+            %method,
+            service = outcome.map_or("-", |outcome| outcome.service.as_str()),
+            operation = outcome.and_then(|outcome| outcome.operation.as_deref()).unwrap_or("-"),
+            outcome = outcome.map_or("own", |outcome| outcome.how),
+            status = reply.status().as_u16(),
+            ms = start.elapsed().as_secs_f64() * 1e3,
+            "request"
+        );
+    }
 }

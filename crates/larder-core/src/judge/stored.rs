@@ -59,6 +59,8 @@ pub fn may_serve_on_error(record: &Record, control: &RequestControl, now: Timest
 pub fn record_headers(record: &Record) -> HeaderMap {
     let mut map = HeaderMap::new();
     if let Head::Http { headers, .. } = &record.head {
+        // And for what is said of the answer when it is given out.
+        map.reserve(headers.len() + 4);
         for (name, value) in headers {
             let pair = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value));
             if let (Ok(name), Ok(value)) = pair {

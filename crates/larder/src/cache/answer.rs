@@ -73,12 +73,12 @@ impl Cache {
     /// `Err` only where neither the origin nor a stale entry could answer, or `only-if-cached` found nothing.
     pub async fn answer(
         &self,
-        plan: Plan,
+        plan: impl Into<Arc<Plan>>,
         origin: Box<dyn Origin>,
         now: fn() -> Timestamp,
     ) -> Result<Answer, AnswerError> {
         let shelf: Arc<dyn Shelf> = Arc::new(self.clone());
-        answer(shelf, &self.flights, plan, origin, now).await
+        answer(shelf, &self.flights, plan.into(), origin, now).await
     }
 
     /// Waits until no flight is in the air: answers that are finished although nobody listens any more are kept then.

@@ -118,6 +118,11 @@ impl Cache {
         self.inner.sidecar.count(service, operation, event, 1);
     }
 
+    /// Counts each of `events`.
+    pub fn count_all(&self, service: &str, operation: &str, events: &[Event]) {
+        self.inner.sidecar.count_all(service, operation, events, 1);
+    }
+
     /// All counters, of all processes, and the index of the entries that are live by the system's clock.
     pub fn statistics(&self) -> Result<Statistics, Error> {
         if let Some(disk) = &self.inner.disk {

@@ -26,11 +26,11 @@ use tokio::time::timeout;
 pub async fn answer(
     shelf: Arc<dyn Shelf>,
     flights: &Arc<Flights>,
-    plan: Plan,
+    plan: impl Into<Arc<Plan>>,
     origin: Box<dyn Origin>,
     now: fn() -> Timestamp,
 ) -> Result<Answer, AnswerError> {
-    Asking::new(shelf, Arc::clone(flights), plan, origin, now).answer().await
+    Asking::new(shelf, Arc::clone(flights), plan.into(), origin, now).answer().await
 }
 
 /// One call for an answer.
@@ -62,7 +62,7 @@ impl Asking {
     fn new(
         shelf: Arc<dyn Shelf>,
         flights: Arc<Flights>,
-        mut plan: Plan,
+        mut plan: Arc<Plan>,
         origin: Box<dyn Origin>,
         now: fn() -> Timestamp,
     ) -> Self {
@@ -73,7 +73,7 @@ impl Asking {
         Self {
             shelf,
             flights,
-            plan: Arc::new(plan),
+            plan,
             bodiless: origin.bodiless(),
             origin: Some(origin),
             now,
@@ -149,11 +149,9 @@ impl Asking {
     }
 
     fn hit(&self, entry: Entry, how: How) -> Answer {
-        self.count(Event::Hit);
-        self.count(Event::ApiCallSaved);
-        if matches!(how, How::Stale { .. }) {
-            self.count(Event::Stale);
-        }
+        let events = [Event::Hit, Event::ApiCallSaved, Event::Stale];
+        let counted = if matches!(how, How::Stale { .. }) { &events[..] } else { &events[..2] };
+        self.shelf.count_all(&self.plan.question.service, &self.plan.question.operation, counted);
         serve::stored(entry, how, (self.now)(), self.bodiless)
     }
 
@@ -325,11 +323,11 @@ fn is_trusted(shelf: &dyn Shelf, plan: &Plan, now: Timestamp) -> bool {
 
 /// An operation that is asked with HEAD and with other methods has one key for them: an answer without a body must not be
 /// given to who wants one.
-fn set_apart(plan: &mut Plan) {
+fn set_apart(plan: &mut Arc<Plan>) {
     let rule = plan.operation.as_deref().and_then(|operation| operation.http.as_ref());
     let mixed = rule.is_some_and(|rule| rule.routes.iter().any(|route| *route.method() != Method::HEAD));
     if mixed {
-        let variant = &mut plan.want.variant.0;
+        let variant = &mut Arc::make_mut(plan).want.variant.0;
         variant.push_str(if variant.is_empty() { "head" } else { ";head" });
     }
 }

@@ -21,6 +21,11 @@ pub trait Shelf: Send + Sync + 'static {
     /// Counts an event.
     fn count(&self, service: &str, operation: &str, event: Event);
 
+    /// Counts each of `events`.
+    fn count_all(&self, service: &str, operation: &str, events: &[Event]) {
+        events.iter().for_each(|event| self.count(service, operation, *event));
+    }
+
     /// Remembers that `origin` gave this credential a 2xx.
     fn credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp);
 
@@ -54,6 +59,10 @@ impl Shelf for Cache {
 
     fn count(&self, service: &str, operation: &str, event: Event) {
         Self::count(self, service, operation, event);
+    }
+
+    fn count_all(&self, service: &str, operation: &str, events: &[Event]) {
+        Self::count_all(self, service, operation, events);
     }
 
     fn credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) {

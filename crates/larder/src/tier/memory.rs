@@ -5,7 +5,7 @@
 
 use super::{
     Selection, Tier, Usage,
-    sidecar::{Sidecar, Token},
+    sidecar::{Sidecar, Token, View},
 };
 use crate::{Body, Entry, Error, stats::Event};
 use bytes::Bytes;
@@ -115,7 +115,8 @@ impl Memory {
     pub(crate) fn find(&self, want: &Want, now: Timestamp) -> Option<Entry> {
         let kept = self.cache.get(&want.key)?;
         let form = kept.iter().find(|form| want.accepts(&form.entry.record))?;
-        if !self.is_current(form) {
+        let view = self.sidecar.view();
+        if !self.is_current(form, &view) {
             self.cache.remove(&want.key);
             return None;
         }
@@ -126,13 +127,13 @@ impl Memory {
             }
             return None;
         }
-        self.sidecar.used(&want.key);
+        view.used(&want.key);
         Some(form.entry.clone())
     }
 
-    fn is_current(&self, form: &Form) -> bool {
+    fn is_current(&self, form: &Form, view: &View) -> bool {
         let record = &form.entry.record;
-        let token = self.sidecar.token(&record.key);
+        let token = view.token(&record.key);
         if form.word != token.word {
             return false;
         }
@@ -240,7 +241,9 @@ impl Tier for Memory {
         for (_, kept) in self.cache.iter() {
             let live = kept.iter().filter(|form| {
                 let record = &form.entry.record;
-                what.holds(record) && record.freshness(now) != Freshness::Gone && self.is_current(form)
+                what.holds(record)
+                    && record.freshness(now) != Freshness::Gone
+                    && self.is_current(form, &self.sidecar.view())
             });
             listed.extend(live.map(|form| Entry { body: Body::Bytes(Bytes::new()), ..form.entry.clone() }));
         }

@@ -8,7 +8,7 @@ mod origin;
 use super::{Outcome, serve::ServeOptions, stats};
 use crate::{
     error::CliError,
-    gateway::server::Server,
+    gateway::{server::Server, workers::Workers},
     net::Client,
     output::{DIM, GOOD, HEADING, LOOK, Output},
     report::stats::stats_document,
@@ -109,7 +109,7 @@ async fn show(home: &Path, output: Output) -> Result<Document, CliError> {
     // Ctrl-C ends the server, and that ends the demonstration before its time: the folder is removed then, too.
     tokio::select! {
         shown = stage.show() => shown?,
-        _ = server.run(|| {}) => return Err(CliError::failed("interrupted")),
+        _ = server.run(Workers::none(), || {}) => return Err(CliError::failed("interrupted")),
     }
     let statistics = stats_document(&cache)?;
     cache.close();

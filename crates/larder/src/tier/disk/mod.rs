@@ -276,6 +276,9 @@ impl Tier for Disk {
     fn remove<'a>(&'a self, what: &'a Selection, now: Timestamp) -> BoxFuture<'a, Result<u64, Error>> {
         let (inner, what) = (Arc::clone(&self.inner), what.clone());
         Box::pin(async move {
+            if inner.has_none_of(&what)? {
+                return Ok(0);
+            }
             let invalidates = what.key.is_none() && what.prefix.is_none();
             let remover = Arc::clone(&inner);
             let removed = blocking(move || remover.remove(&what, now)).await?;

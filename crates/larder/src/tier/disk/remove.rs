@@ -65,6 +65,18 @@ impl Inner {
         row::add_to_totals(transaction, -count, -rows.iter().map(|gone| gone.size).sum::<i64>())
     }
 
+    /// Whether `what` is one key that nothing is kept of: what a write through the gateway makes stale mostly is, and it
+    /// is told without the write lock. A put that is under way then comes after the removal.
+    pub(super) fn has_none_of(&self, what: &Selection) -> Result<bool, Error> {
+        let Some(key) = what.key.filter(|_| !self.pool.read_only) else { return Ok(false) };
+        let exists = "SELECT EXISTS(SELECT 1 FROM entry WHERE key = ?1)";
+        let row = |connection: &mut Connection| {
+            let mut statement = connection.prepare_cached(exists)?;
+            Ok(statement.query_row([&key.digest()[..]], |row| row.get::<_, bool>(0))?)
+        };
+        Ok(!runs::may_have(&self.paths.runs, &key) && !self.with(row)?)
+    }
+
     /// Removes what is selected; how many live entries that were.
     pub(super) fn remove(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
         if self.pool.read_only {

@@ -121,6 +121,11 @@ pub(super) fn remove(runs: &Path, key: &QueryKey, form: &[u8; 16]) {
     let _absent = std::fs::remove_file(path(runs, key, form));
 }
 
+/// Whether there may be a file of this key.
+pub(super) fn may_have(runs: &Path, key: &QueryKey) -> bool {
+    folder(runs, key.digest()[0]).exists()
+}
+
 /// Removes every file of the selected keys: also those whose rows were lost.
 pub(super) fn remove_range(runs: &Path, what: &Selection) {
     let Some((low, high)) = super::remove::range(what) else { return };

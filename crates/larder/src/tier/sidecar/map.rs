@@ -80,7 +80,9 @@ impl Map {
     /// between this and the use that follows, which is microseconds for a word and some ten of them for a whole table.
     pub(super) fn is_whole(&self) -> bool {
         match self {
-            Self::Shared { file, .. } => file.metadata().is_ok_and(|metadata| metadata.len() == BYTES),
+            Self::Shared { file, .. } => {
+                rustix::fs::fstat(file).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(BYTES))
+            }
             Self::Private(_) | Self::StandIn(_) => true,
         }
     }

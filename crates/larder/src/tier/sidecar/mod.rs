@@ -108,12 +108,24 @@ impl Sidecar {
         Arc::clone(&map)
     }
 
+    /// The words for several uses within microseconds, looked at once: each look asks for the file's length.
+    pub(crate) fn view(&self) -> View {
+        View(self.map())
+    }
+
     /// Counts `n` events.
     pub(crate) fn count(&self, service: &str, operation: &str, event: Event, n: u64) {
+        self.count_all(service, operation, &[event], n);
+    }
+
+    /// Counts each of `events` `n` times.
+    pub(crate) fn count_all(&self, service: &str, operation: &str, events: &[Event], n: u64) {
         let map = self.map();
         let slot = COUNTERS.take(&map, service, operation).or_else(|| COUNTERS.take(&map, OTHER, OTHER));
         if let Some(values) = slot {
-            map.word(values + event.number()).fetch_add(n, Relaxed);
+            for event in events {
+                map.word(values + event.number()).fetch_add(n, Relaxed);
+            }
         }
     }
 
@@ -134,13 +146,7 @@ impl Sidecar {
 
     /// What an entry of `key` that is read from now on must remember.
     pub(crate) fn token(&self, key: &QueryKey) -> Token {
-        let map = self.map();
-        if matches!(*map, Map::StandIn(_)) {
-            // Nobody tells this process what changed: no two tokens are alike, and what is in memory is not served.
-            map.word(AT_EPOCH).fetch_add(1, AcqRel);
-        }
-        // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
-        Token { word: map.load(key_word(key)) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+        self.view().token(key)
     }
 
     /// An entry of `key` was written or removed: after the index says so.
@@ -184,21 +190,42 @@ impl Sidecar {
 
     /// An entry was used.
     pub(crate) fn used(&self, key: &QueryKey) {
-        self.set_frequency(key, |frequency| (frequency < 3).then(|| frequency + 1));
+        self.view().used(key);
     }
 
     /// An entry is new: how much it is worth before anybody used it.
     pub(crate) fn begin(&self, key: &QueryKey, worth: u64) {
-        self.set_frequency(key, |frequency| (frequency < worth).then_some(worth.min(3)));
+        self.view().set_frequency(key, |frequency| (frequency < worth).then_some(worth.min(3)));
     }
 
     /// The clock hand passes: takes one off; whether there was one.
     pub(crate) fn spare(&self, key: &QueryKey) -> bool {
-        self.set_frequency(key, |frequency| frequency.checked_sub(1))
+        self.view().set_frequency(key, |frequency| frequency.checked_sub(1))
+    }
+}
+
+/// The words of one moment: see [`Sidecar::view`].
+pub(crate) struct View(Arc<Map>);
+
+impl View {
+    /// [`Sidecar::token`].
+    pub(crate) fn token(&self, key: &QueryKey) -> Token {
+        let map = &self.0;
+        if matches!(**map, Map::StandIn(_)) {
+            // Nobody tells this process what changed: no two tokens are alike, and what is in memory is not served.
+            map.word(AT_EPOCH).fetch_add(1, AcqRel);
+        }
+        // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
+        Token { word: map.load(key_word(key)) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+    }
+
+    /// [`Sidecar::used`].
+    pub(crate) fn used(&self, key: &QueryKey) {
+        self.set_frequency(key, |frequency| (frequency < 3).then(|| frequency + 1));
     }
 
     fn set_frequency(&self, key: &QueryKey, next: impl Fn(u64) -> Option<u64>) -> bool {
-        let map = self.map();
+        let map = &self.0;
         let place = number(key, 8) % (FREQUENCY_WORDS * 32);
         let shift = place % 32 * 2;
         let change = |word: u64| next(word >> shift & 3).map(|frequency| word & !(3 << shift) | frequency << shift);

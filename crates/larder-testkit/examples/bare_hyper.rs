@@ -1,0 +1,104 @@
+//! What the gateway is measured against: hyper 1 over tokio and nothing else. It is also the origin of those benches.
+//!
+//! `bare_hyper MODE [BYTES] [THREADS]` listens on a free port of 127.0.0.1 and prints `http://127.0.0.1:PORT`.
+//!
+//! - `constant`: BYTES bytes (1024), kept for an hour by a cache.
+//! - `echo`: the request's body.
+//! - `sse`: eight events of BYTES bytes, 20 ms apart, the first at once.
+//! - `stream`: BYTES bytes in pieces of 64 KiB, not to be stored; `sized` says their length, `stream` does not.
+//!
+//! THREADS: 0 (one, and no work-stealing scheduler around it) or the number of tokio's workers (2).
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{convert::Infallible, io::Write as _, time::Duration};
+use tokio::{net::TcpListener, runtime::Builder, time::sleep};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Constant(&'static Bytes),
+    Echo,
+    Sse(usize),
+    Stream { bytes: usize, sized: bool },
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, otherwise: usize| words.get(at).map_or(Ok(otherwise), |word| word.parse::<usize>());
+    let bytes = number(1, 1024)?;
+    let mode = match words.first().map(String::as_str) {
+        Some("constant") => Mode::Constant(Box::leak(Box::new(vec![b'x'; bytes].into()))),
+        Some("echo") => Mode::Echo,
+        Some("sse") => Mode::Sse(bytes),
+        Some(word @ ("stream" | "sized")) => Mode::Stream { bytes, sized: word == "sized" },
+        _ => return Err("`bare_hyper constant|echo|sse|stream|sized [BYTES] [THREADS]`".into()),
+    };
+    let runtime = match number(2, 2)? {
+        0 => Builder::new_current_thread().enable_all().build()?,
+        threads => Builder::new_multi_thread().worker_threads(threads).enable_all().build()?,
+    };
+    // A task, as in every server: what `block_on` itself runs is none of the workers'.
+    runtime.block_on(async move { tokio::spawn(serve(mode)).await })??;
+    Ok(())
+}
+
+async fn serve(mode: Mode) -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let service = service_fn(move |request| async move { answer(mode, request).await });
+        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(connection);
+    }
+}
+
+async fn answer(mode: Mode, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+    let (kind, control, body) = match mode {
+        Mode::Constant(bytes) => ("text/plain", "max-age=3600", Full::new(bytes.clone()).boxed_unsync()),
+        Mode::Echo => {
+            let body = request.into_body().collect().await?.to_bytes();
+            ("application/json", "no-store", Full::new(body).boxed_unsync())
+        }
+        Mode::Sse(bytes) => ("text/event-stream", "no-store", events(bytes)),
+        Mode::Stream { bytes, .. } => ("application/octet-stream", "no-store", pieces(bytes)),
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
+    if let Mode::Stream { bytes, sized: true } = mode {
+        response.headers_mut().insert(header::CONTENT_LENGTH, bytes.into());
+    }
+    Ok(response)
+}
+
+fn events(bytes: usize) -> Body {
+    let event = Bytes::from(format!("data: {}\n\n", "x".repeat(bytes)));
+    let events = stream::unfold((0, event), |(sent, event)| async move {
+        if sent > 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        (sent < 8).then(|| (Ok(Frame::data(event.clone())), (sent + 1, event)))
+    });
+    StreamBody::new(events).boxed_unsync()
+}
+
+fn pieces(bytes: usize) -> Body {
+    let piece = Bytes::from_static(&[b'x'; 64 << 10]);
+    let pieces = stream::unfold((bytes, piece), |(left, piece)| async move {
+        let len = left.min(piece.len());
+        (len > 0).then(|| (Ok(Frame::data(piece.slice(..len))), (left - len, piece)))
+    });
+    StreamBody::new(pieces).boxed_unsync()
+}

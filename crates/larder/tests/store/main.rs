@@ -11,6 +11,7 @@ mod limits;
 mod processes;
 mod runs;
 mod speed;
+mod trials;
 mod trouble;
 mod trust;
 

@@ -103,7 +103,8 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
 pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
     let _lock = lock(&paths.root)?;
     let sound = connect(&paths.index, mode).and_then(|connection| {
-        Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))? == "ok")
+        // A quick check does not see that a table and its index say different things.
+        Ok(connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? == "ok")
     });
     match sound {
         Ok(true) => return Ok(false),
@@ -214,8 +215,17 @@ fn check(connection: &Connection) -> rusqlite::Result<()> {
         let tables = "SELECT 1 FROM total, (SELECT count(*) FROM (SELECT 1 FROM entry LIMIT 1))";
         return connection.query_row(tables, [], |_| Ok(()));
     }
-    let code = if (id, version) == (0, 0) { rusqlite::ffi::SQLITE_NOTADB } else { rusqlite::ffi::SQLITE_MISMATCH };
+    let is_ours = (id, version) == (0, 0) || has_our_tables(connection)?;
+    let code = if is_ours { rusqlite::ffi::SQLITE_NOTADB } else { rusqlite::ffi::SQLITE_MISMATCH };
     Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(format!("{id:#x}, version {version}"))))
+}
+
+/// Whether a file that says that it is another program's is ours with damaged numbers: another form of ours never lies in
+/// this folder, and nobody else has all of these tables.
+fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let ours = "SELECT count(*) = 6 FROM sqlite_schema WHERE type = 'table'
+        AND name IN ('operation', 'generation', 'entry', 'total', 'counter', 'credential')";
+    connection.query_row(ours, [], |row| row.get(0))
 }
 
 fn named(index: &Path, error: rusqlite::Error) -> Error {
@@ -232,6 +242,10 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => true,
+            // No statement of ours breaks a constraint while tables and indexes agree.
+            ErrorCode::ConstraintViolation => true,
+            // Shorter than its own pages, or than its log says: cut, or the log was taken away. A disk that fails says otherwise.
+            ErrorCode::SystemIoFailure => failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ,
             // A damaged schema page reads as a table that is not there.
             ErrorCode::Unknown => message.as_deref().is_some_and(|text| text.contains("no such")),
             _ => false,

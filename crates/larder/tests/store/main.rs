@@ -6,6 +6,7 @@
 mod contract;
 mod damage;
 mod fixture;
+mod leftovers;
 mod lifetime;
 mod limits;
 mod processes;

@@ -304,11 +304,12 @@ impl Tier for Disk {
 }
 
 impl Disk {
-    /// Every 64th put, and whenever the store is fuller than it may be, this process looks after the store; nobody waits
-    /// for it where there is a runtime.
+    /// Every 64th put, whenever the store is fuller than it may be, and at the first put when nobody has for an hour, this
+    /// process looks after the store; nobody waits for it where there is a runtime.
     fn maintain_sometimes(&self, now: Timestamp) {
         let puts = self.inner.puts.fetch_add(1, Ordering::Relaxed);
-        if puts % 64 != 63 && !self.inner.is_too_full() {
+        let is_time = puts % 64 == 63 || puts == 0 && self.inner.is_due();
+        if !is_time && !self.inner.is_too_full() {
             return;
         }
         let inner = Arc::clone(&self.inner);

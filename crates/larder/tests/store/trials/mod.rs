@@ -98,7 +98,10 @@ impl Tally {
                 last = rest.split(' ').next().unwrap().parse().unwrap();
                 match word {
                     "done" => self.outcome(rest),
-                    "fail" => self.failed.push((*rest).to_owned()),
+                    "fail" => {
+                        println!("{rest}");
+                        self.failed.push((*rest).to_owned());
+                    }
                     _ => {}
                 }
             }

@@ -12,7 +12,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Where things are in a store.
@@ -49,20 +49,23 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
 /// Holds the lock that whoever creates or replaces files takes; released when the value is dropped. A filesystem
 /// without locks gives a handle that locks nothing. Waits as long as a busy index is waited for, and no longer: a
 /// process that was stopped while it held the lock must not hold up every other one.
-pub(super) fn lock(root: &Path) -> Result<File, Error> {
+pub(super) fn lock(root: &Path, patience: Duration) -> Result<File, Error> {
     let path = root.join("lock");
     let mut options = OpenOptions::new();
     let file = trust::open(&path, options.create(true).truncate(false).write(true).mode(0o600)).at(&path)?;
-    let mut pause = Duration::from_millis(1);
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(1));
     while matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-        if pause > Duration::from_secs(3) {
+        if began.elapsed() > patience {
             return Err(io::ErrorKind::TimedOut.into()).at(&path);
         }
         std::thread::sleep(pause);
-        pause = pause * 3 / 2;
+        pause = (pause * 3 / 2).min(patience / 4);
     }
     Ok(file)
 }
+
+/// How long another process's lock is waited for, unless the caller is in a hurry.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How connections are opened.
 #[derive(Clone, Copy, Debug)]
@@ -71,11 +74,13 @@ pub(super) struct Mode {
     pub(super) durable: bool,
     /// Memory shared between processes does not work here: no WAL.
     pub(super) network: bool,
+    /// How long another process's lock is waited for.
+    pub(super) patience: Duration,
 }
 
 impl Mode {
-    pub(super) fn at(root: &Path, durable: bool) -> Self {
-        Self { durable, network: filesystem::is_remote(root) }
+    pub(super) fn at(root: &Path, durable: bool, patience: Duration) -> Self {
+        Self { durable, network: filesystem::is_remote(root), patience }
     }
 }
 
@@ -87,7 +92,7 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
             other => return other.map_err(|error| named(&paths.index, error)),
         }
     }
-    let _lock = lock(&paths.root)?;
+    let _lock = lock(&paths.root, mode.patience)?;
     if paths.index.exists() {
         // Another process may have repaired it while this one waited for the lock.
         match connect(&paths.index, mode) {
@@ -101,7 +106,7 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
 
 /// Moves an index aside that turned out to be broken while it was in use; whether it was.
 pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
-    let _lock = lock(&paths.root)?;
+    let _lock = lock(&paths.root, mode.patience)?;
     let sound = connect(&paths.index, mode).and_then(|connection| {
         // A quick check does not see that a table and its index say different things.
         Ok(connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? == "ok")
@@ -154,20 +159,20 @@ fn set_journal(connection: &Connection, mode: Mode) -> rusqlite::Result<()> {
 
 /// Opens a connection; tries again while the file is locked, which happens at opening in spite of the busy timeout.
 pub(super) fn connect(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
-    let mut pause = Duration::from_millis(1);
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(1));
     loop {
         match connect_once(index, mode) {
-            Err(error) if is_locked(&error) && pause < Duration::from_secs(2) => std::thread::sleep(pause),
+            Err(error) if is_locked(&error) && began.elapsed() < mode.patience => std::thread::sleep(pause),
             other => return other,
         }
-        pause *= 2;
+        pause = (pause * 2).min(mode.patience / 4);
     }
 }
 
 fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(index, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(mode.patience)?;
     connection.set_prepared_statement_cache_capacity(64);
     check(&connection)?;
     if mode.network {
@@ -259,6 +264,7 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
     }
 }
 
-fn is_locked(error: &rusqlite::Error) -> bool {
+/// Whether another process holds a lock.
+pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }

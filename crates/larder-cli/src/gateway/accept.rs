@@ -77,16 +77,22 @@ async fn take_connections<L: Accept>(
     mut stopped: watch::Receiver<()>,
 ) {
     let service = stack(&door);
+    let mut is_told = false;
     loop {
         let taken = tokio::select! {
             taken = listener.accept() => taken,
             _ = stopped.changed() => return,
         };
         match taken {
-            Ok(stream) => serve(stream, TowerToHyperService::new(service.clone()), &graceful),
+            Ok(stream) => {
+                is_told = false;
+                serve(stream, TowerToHyperService::new(service.clone()), &graceful);
+            }
             Err(error) => {
-                // Out of file descriptors, most likely: not worth a busy loop, and it passes.
-                tracing::warn!(%error, "a connection could not be taken");
+                // Out of file descriptors, most likely: not worth a busy loop or a line each time, and it passes.
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "a connection could not be taken");
+                }
                 sleep(Duration::from_millis(50)).await;
             }
         }

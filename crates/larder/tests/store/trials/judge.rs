@@ -80,7 +80,9 @@ pub(super) fn trial(worlds: &Worlds, random: &mut Random, what: &mut String) -> 
     let folder = scratch();
     let store = folder.path().join("store");
     crate::damage::copy(&worlds.state(state), &store);
-    let questions = &worlds.questions;
+    // The largest, which is hashed in pieces, costs as much as all the others.
+    let all = &worlds.questions[..];
+    let questions = if random.below(4) == 0 { all } else { &all[..all.len() - 1] };
     let (reader, early) = told(|| is_open.then(|| open_reader(&store, questions)));
     assert!(early.is_empty(), "before any harm: {early:?}");
     let (file, kind) = (pick(&store, random), KINDS[random.below(KINDS.len())]);

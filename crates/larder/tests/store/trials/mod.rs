@@ -133,6 +133,7 @@ fn harm_to_any_file_gives_no_wrong_byte_and_mends_itself() {
     let mut tally = Tally::default();
     for batch in (from..to).step_by(usize::try_from(BATCH).unwrap()) {
         tally.batch(seed, batch, to.min(batch + BATCH));
+        println!("{} done, {} failed", tally.done, tally.failed.len());
     }
     for (name, outcome) in &tally.outcomes {
         println!("{name:>40} {outcome:?}");

@@ -96,8 +96,8 @@ impl Session {
         let (secret, lasting) = installation_secret(self.settings.folder.as_deref())?;
         if !lasting {
             self.output.warn(
-                "no folder for the installation's secret (neither `HOME` nor `XDG_CONFIG_HOME` is set): \
-                 answers that belong to a credential are not found again after a restart",
+                "no folder for the installation's secret (neither `HOME` nor `XDG_CONFIG_HOME` names one that can be \
+                 written): answers that belong to a credential are not found again after a restart",
             );
         }
         Ok(secret)

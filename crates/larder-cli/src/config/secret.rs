@@ -13,20 +13,20 @@ const FILE: &str = "secret";
 /// Its length in bytes.
 const LEN: usize = 32;
 
-/// The secret, and whether it outlives this process (`false`: there is no configuration folder to keep it in, and
-/// nothing that is stored under a credential is found again).
-/// Errors: the file is there and unusable (wrong mode, wrong length), or cannot be made.
+/// The secret, and whether it outlives this process (`false`: there is no configuration folder to keep it in, or none
+/// that can be written, and nothing that is stored under a credential is found again).
+/// Errors: the file is there and unusable (wrong mode, wrong length).
 pub(crate) fn installation_secret(folder: Option<&Path>) -> Result<(Secret, bool), CliError> {
-    let Some(folder) = folder else { return Ok((Secret::new(random()?), false)) };
+    let passing = || Ok((Secret::new(random()?), false));
+    let Some(folder) = folder else { return passing() };
     let path = folder.join(FILE);
-    let secret = match read(&path)? {
-        Some(secret) => secret,
-        None => {
-            create(folder, &path).map_err(|error| unusable(&path, &error.to_string()))?;
-            read(&path)?.ok_or_else(|| unusable(&path, "it vanished while it was made"))?
-        }
-    };
-    Ok((secret, true))
+    if let Some(secret) = read(&path)? {
+        return Ok((secret, true));
+    }
+    match create(folder, &path) {
+        Ok(()) => Ok((read(&path)?.ok_or_else(|| unusable(&path, "it vanished while it was made"))?, true)),
+        Err(_) => passing(),
+    }
 }
 
 fn unusable(path: &Path, why: &str) -> CliError {
@@ -42,7 +42,7 @@ fn random() -> Result<Vec<u8>, CliError> {
 fn read(path: &Path) -> Result<Option<Secret>, CliError> {
     let file = match fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(unusable(path, &error.to_string())),
     };
     check_mode(&file, path)?;
@@ -147,6 +147,16 @@ mod tests {
         assert!(refusal(&[1; LEN], 0o644).ends_with("others may read it (mode 0644)"));
         assert!(refusal(&[1; LEN - 1], 0o600).ends_with("it must be 32 bytes long"));
         assert!(refusal(&[1; LEN + 1], 0o600).ends_with("it must be 32 bytes long"));
+    }
+
+    #[test]
+    fn in_a_folder_that_cannot_be_made_it_lives_as_long_as_the_process() {
+        let home = home();
+        let file = home.path().join("file");
+        fs::write(&file, "in the way").unwrap();
+        for folder in [file.join("larder"), "/proc/larder".into()] {
+            assert!(!installation_secret(Some(&folder)).unwrap().1);
+        }
     }
 
     #[test]

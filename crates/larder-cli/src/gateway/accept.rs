@@ -90,16 +90,22 @@ pub(super) fn accept(bound: Bound, place: Place, stopped: watch::Receiver<()>) -
 }
 
 async fn take_connections<L: Accept>(listener: L, place: Place, mut stopped: watch::Receiver<()>) {
+    let mut is_told = false;
     loop {
         let taken = tokio::select! {
             taken = listener.accept() => taken,
             _ = stopped.changed() => return,
         };
         match taken {
-            Ok(taken) => place.serve::<L>(taken),
+            Ok(taken) => {
+                is_told = false;
+                place.serve::<L>(taken);
+            }
             Err(error) => {
-                // Out of file descriptors, most likely: not worth a busy loop, and it passes.
-                tracing::warn!(%error, "a connection could not be taken");
+                // Out of file descriptors, most likely: not worth a busy loop or a line each time, and it passes.
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "a connection could not be taken");
+                }
                 sleep(Duration::from_millis(50)).await;
             }
         }

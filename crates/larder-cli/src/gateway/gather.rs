@@ -15,7 +15,11 @@ use http::{StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use larder_core::judge::{BodyView, MAX_JSON};
-use std::{io, ops::ControlFlow, sync::Arc};
+use std::{
+    io,
+    ops::ControlFlow,
+    sync::{Arc, Once},
+};
 
 /// Bytes that are held in memory before a body goes to disk, and between two writes.
 const IN_MEMORY: usize = 1 << 20;
@@ -134,7 +138,11 @@ async fn spill(spool: &mut Option<Spool>, gateway: &Gateway, held: &[Bytes]) -> 
 }
 
 fn unspooled(error: &io::Error, spool: Option<Spool>, held: Vec<Bytes>, rest: Incoming) -> Read {
-    tracing::warn!(%error, "a large body could not be spooled: the call goes on uncached");
+    // Once: a disk that is full stays full for every request that comes.
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(%error, "a large body could not be spooled: such calls go on uncached");
+    });
     Read::Not("the body could not be spooled", chain(spool, held, rest))
 }
 

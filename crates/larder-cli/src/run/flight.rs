@@ -4,6 +4,7 @@
 //! the file, takes the file's name away, and lets go: everybody who waited finds the byte and does not wait for one
 //! another. A leader that dies leaves no byte, and the next one leads.
 
+use rustix::fs::OFlags;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
@@ -61,8 +62,13 @@ fn enter(folder: &Path, name: &str, lock: fn(&File) -> io::Result<()>) -> io::Re
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let path = folder.join(name);
     loop {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path)?;
+        if !file.metadata()?.is_file() {
+            // A FIFO: reading it would wait for ever.
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         lock(&file)?;
         match outcome(&mut file)? {
             Some(KEPT) => return Ok(Role::Served),

@@ -71,6 +71,9 @@ pub(crate) fn count_hit(dir: &Path, keep: &Keep) {
     runs::count_hit(dir, &keep.matched.service, keep.matched.operation_name());
 }
 
+/// How long a run waits for another process's lock on the store: its user waits with it.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// The store, open for keeping a run.
 pub(crate) struct Shelf {
     cache: Cache,
@@ -80,7 +83,8 @@ pub(crate) struct Shelf {
 impl Shelf {
     /// Opens the store, before the tool runs: what is made stale meanwhile is not kept.
     pub(crate) fn open(settings: &Settings, keep: &Keep) -> Option<Self> {
-        let opened = settings.options(0).ok().map(Cache::open)?;
+        let options = settings.options(0).ok()?;
+        let opened = Cache::open_in_a_hurry(options, PATIENCE);
         match opened {
             Ok(cache) => {
                 let generation = cache.generation(&keep.matched.service, keep.matched.operation_name());

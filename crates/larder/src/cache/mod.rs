@@ -14,7 +14,7 @@ use crate::{
 use credentials::Accepted;
 use futures_util::FutureExt as _;
 use larder_core::{Record, Timestamp, record::Want, share::CredentialDigest};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -64,8 +64,18 @@ impl Cache {
     /// Opens (and creates) the store. Never fails the user's work: when the folder cannot be used, the caller goes on
     /// with [`Cache::without_store`] and says so once. A store that can only be read is opened for reading.
     pub fn open(options: Options) -> Result<Self, Error> {
+        Self::open_as(options, None)
+    }
+
+    /// The same for a caller whose user waits: another process's lock on the index is waited for no longer than
+    /// `patience` instead of 5 s; what could not be written then is an error, as it is in any case.
+    pub fn open_in_a_hurry(options: Options, patience: Duration) -> Result<Self, Error> {
+        Self::open_as(options, Some(patience))
+    }
+
+    fn open_as(options: Options, patience: Option<Duration>) -> Result<Self, Error> {
         let sidecar = Arc::new(Sidecar::private());
-        let disk = Disk::open_with(&options, Arc::clone(&sidecar))?;
+        let disk = Disk::open_with(&options, Arc::clone(&sidecar), patience)?;
         // Without memory that is shared between processes nobody would learn of another one's removals in time.
         let memory_bytes = if disk.is_coherent() { options.memory_bytes } else { 0 };
         let stack = Stack::with(memory_bytes, vec![Arc::new(disk.clone())], Arc::clone(&sidecar));

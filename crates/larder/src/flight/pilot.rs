@@ -190,7 +190,8 @@ impl Pilot {
             let kept = shelf.put(record, body, draft.generation, now()).await;
             drop(path);
             if let Err(error) = kept {
-                tracing::warn!(%error, "an answer could not be kept");
+                // The tier that failed has said so, once.
+                tracing::debug!(%error, "an answer could not be kept");
             }
         });
         if timeout(self.flights.limits.commit, put).await.is_err() {

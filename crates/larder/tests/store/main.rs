@@ -6,10 +6,12 @@
 mod contract;
 mod damage;
 mod fixture;
+mod leftovers;
 mod lifetime;
 mod limits;
 mod processes;
 mod runs;
+mod trials;
 mod trouble;
 mod trust;
 

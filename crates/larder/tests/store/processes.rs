@@ -25,7 +25,7 @@ pub(crate) fn spawn(mut command: Command, role: &str, dir: &Path) -> Child {
         .unwrap()
 }
 
-fn start(role: &str, dir: &Path) -> Child {
+pub(crate) fn start(role: &str, dir: &Path) -> Child {
     spawn(Command::new(std::env::current_exe().unwrap()), role, dir)
 }
 
@@ -48,6 +48,7 @@ fn child() {
         "write" => write(dir, name),
         "count" => count(dir),
         "once" => once(dir, name),
+        "trials" => crate::trials::run(name),
         "fill" => crate::trouble::fill(dir),
         "read-only" => crate::trouble::read_only(dir),
         other => panic!("unknown role {other}"),

@@ -7,6 +7,7 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt as _},
     path::Path,
     process::Command,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -132,4 +133,24 @@ fn a_store_that_vanishes_under_a_process_is_made_anew() {
     assert_eq!(body(&open(folder.path()), "a", START), None);
     put(&cache, "b", b"y", START).unwrap();
     assert_eq!(body(&open(folder.path()), "b", START).map(|found| found.0), Some(b"y".to_vec()));
+}
+
+#[test]
+fn a_lock_that_nobody_lets_go_holds_up_one_write_and_no_read() {
+    let folder = TempDir::new().unwrap();
+    let patience = Duration::from_millis(200);
+    put(&open(folder.path()), "a", b"x", START).unwrap();
+    let held = rusqlite::Connection::open(folder.path().join("v1/index.db")).unwrap();
+    held.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let (began, cache) = (Instant::now(), Cache::open_in_a_hurry(disk_only(folder.path()), patience).unwrap());
+    assert!(body(&cache, "a", START).is_some());
+    for n in 0..50 {
+        assert!(put(&cache, &format!("b{n}"), b"y", START).is_err());
+    }
+    cache.close();
+    drop(cache);
+    // Once 200 ms, not fifty times; the rest is a slow machine.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    held.execute_batch("COMMIT").unwrap();
+    put(&Cache::open_in_a_hurry(disk_only(folder.path()), patience).unwrap(), "b", b"y", START).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Large bodies: files that are named by the CID of their bytes.
 
-use super::open::Paths;
+use super::{open::Paths, trust};
 use crate::{Body, Error, error::At};
 use bytes::Bytes;
 use larder_core::BodyCid;
@@ -37,11 +37,16 @@ fn hash(mut reader: impl Read, mut each: impl FnMut(&[u8]) -> io::Result<()>) ->
     }
 }
 
+/// For reading, if it is a file: a FIFO would be waited for.
+fn open(path: &Path) -> io::Result<File> {
+    trust::open(path, File::options().read(true))
+}
+
 /// The body in the file at its place, every byte verified; `None` when it is missing or not what it should be.
 /// The handle that was verified is the one that is served.
 pub(super) fn read(bodies: &Path, cid: &BodyCid, len: u64) -> Option<Body> {
     let path = path(bodies, cid);
-    let file = File::open(&path).ok()?;
+    let file = open(&path).ok()?;
     if file.metadata().ok()?.len() != len {
         return None;
     }
@@ -102,7 +107,7 @@ fn link(spool: &Path, cid: &BodyCid, body: &Body, target: &Path) -> bool {
 }
 
 fn is_whole(path: &Path, cid: &BodyCid, len: u64) -> bool {
-    File::open(path).is_ok_and(|file| {
+    open(path).is_ok_and(|file| {
         file.metadata().is_ok_and(|metadata| metadata.len() == len)
             && hash(file, |_| Ok(())).is_ok_and(|found| found.0 == *cid)
     })

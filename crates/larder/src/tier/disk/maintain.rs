@@ -9,6 +9,7 @@ use super::{
     row::{self, signed},
     runs,
     schema::CURRENT,
+    trust,
 };
 use crate::{Error, stats::Event};
 use larder_core::{BodyCid, Timestamp};
@@ -16,7 +17,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -38,13 +39,23 @@ impl Inner {
         exceeds(totals, entries, bytes)
     }
 
+    /// Whether nobody has looked at the folders for an hour: short-lived processes alone never put often enough.
+    pub(super) fn is_due(&self) -> bool {
+        let path = self.maintenance_lock();
+        is_old(&path) || !path.exists()
+    }
+
+    fn maintenance_lock(&self) -> PathBuf {
+        self.paths.root.join("maintenance.lock")
+    }
+
     /// Does what there is to do, unless another process is at it. Failures are left to the next time.
     pub(super) fn maintain(&self, now: Timestamp) {
-        let path = self.paths.root.join("maintenance.lock");
-        // The lock file's time is that of the last look at the folder of bodies.
-        let is_due = is_old(&path) || !path.exists();
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-        let Ok(file) = file else { return };
+        // The lock file's time is that of the last look at the folders.
+        let is_due = self.is_due();
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true).mode(0o600);
+        let Ok(file) = trust::open(&self.maintenance_lock(), options) else { return };
         if matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
             return;
         }
@@ -65,6 +76,7 @@ impl Inner {
         }
         if is_due {
             self.collect_runs()?;
+            self.collect_unfinished();
         }
         self.fold()?;
         self.bound_wal()
@@ -214,6 +226,28 @@ impl Inner {
         Ok(())
     }
 
+    /// Removes what processes left that were killed while they made an index or a sidecar, or led a flight.
+    fn collect_unfinished(&self) {
+        let old = |folder: &Path| {
+            let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+            files.filter(|file| file.is_file() && is_old(file)).collect::<Vec<_>>()
+        };
+        let is_new = |file: &&PathBuf| {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with(".tmp") || name.starts_with("index.new-")
+        };
+        for file in old(&self.paths.root).iter().filter(is_new) {
+            let _absent = std::fs::remove_file(file);
+        }
+        for file in old(&self.paths.root.join("flights")) {
+            // Whoever holds the lock runs a tool that takes long; who waits for it looks whether the file has a name.
+            let lock = trust::open(&file, OpenOptions::new().write(true));
+            if lock.as_ref().is_ok_and(|lock| lock.try_lock().is_ok()) {
+                let _absent = std::fs::remove_file(&file);
+            }
+        }
+    }
+
     /// Folds a WAL that grew too long into the index.
     fn bound_wal(&self) -> Result<(), Error> {
         let wal = suffixed(&self.paths.index, "-wal");
@@ -224,10 +258,12 @@ impl Inner {
     }
 }
 
-/// The file of a body, or what a killed put left, not touched for an hour.
+/// The file of a body, or what a killed put left, not touched for an hour. What is as far in the future was touched while
+/// the clock was wrong.
 fn is_old(file: &Path) -> bool {
     let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());
-    changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > UNREFERENCED))
+    let distance = |at| SystemTime::now().duration_since(at).unwrap_or_else(|ahead| ahead.duration());
+    changed.is_ok_and(|at| distance(at) > UNREFERENCED)
 }
 
 /// Where the clock hand is and how far it goes: not over the newest sixteenth, which nobody had time to ask for yet.

@@ -52,14 +52,19 @@ struct Inner {
 impl Disk {
     /// Opens the store in `options.dir`, making what is missing.
     pub fn open(options: &Options) -> Result<Self, Error> {
-        Self::open_with(options, Arc::new(Sidecar::private()))
+        Self::open_with(options, Arc::new(Sidecar::private()), None)
     }
 
-    /// The same, with counters and generations in `sidecar`, which is moved to the store's own file where that can be.
-    pub(crate) fn open_with(options: &Options, sidecar: Arc<Sidecar>) -> Result<Self, Error> {
+    /// The same, with counters and generations in `sidecar`, which is moved to the store's own file where that can be,
+    /// and waiting for other processes' locks no longer than `patience` (`None`: 5 s).
+    pub(crate) fn open_with(
+        options: &Options,
+        sidecar: Arc<Sidecar>,
+        patience: Option<Duration>,
+    ) -> Result<Self, Error> {
         let paths = Paths::of(&options.dir);
         let made = open::make_folder(&paths.root).at(&paths.root);
-        let mode = Mode::at(&paths.root, options.durable);
+        let mode = Mode::at(&paths.root, options.durable, patience.unwrap_or(open::PATIENCE));
         Self::open_as(options, paths, sidecar, mode, made)
     }
 
@@ -164,6 +169,7 @@ impl Inner {
         if self.pool.read_only {
             return Err(Error::ReadOnly { path: self.paths.root.clone() });
         }
+        self.pool.look_for_a_lock()?;
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
@@ -197,7 +203,7 @@ impl Inner {
         let attach = || {
             // Only who may have to make the file needs the lock.
             if self.sidecar.attach_existing(&self.paths.sidecar).is_err() {
-                let _lock = open::lock(&self.paths.root)?;
+                let _lock = open::lock(&self.paths.root, self.pool.mode.patience)?;
                 self.sidecar.attach(&self.paths.sidecar).at(&self.paths.sidecar)?;
             }
             self.level_generations()
@@ -307,11 +313,12 @@ impl Tier for Disk {
 }
 
 impl Disk {
-    /// Every 64th put, and whenever the store is fuller than it may be, this process looks after the store; nobody waits
-    /// for it where there is a runtime.
+    /// Every 64th put, whenever the store is fuller than it may be, and at the first put when nobody has for an hour, this
+    /// process looks after the store; nobody waits for it where there is a runtime.
     fn maintain_sometimes(&self, now: Timestamp) {
         let puts = self.inner.puts.fetch_add(1, Ordering::Relaxed);
-        if puts % 64 != 63 && !self.inner.is_too_full() {
+        let is_time = puts % 64 == 63 || puts == 0 && self.inner.is_due();
+        if !is_time && !self.inner.is_too_full() {
             return;
         }
         let inner = Arc::clone(&self.inner);

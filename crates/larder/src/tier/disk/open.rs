@@ -12,7 +12,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Where things are in a store.
@@ -49,20 +49,23 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
 /// Holds the lock that whoever creates or replaces files takes; released when the value is dropped. A filesystem
 /// without locks gives a handle that locks nothing. Waits as long as a busy index is waited for, and no longer: a
 /// process that was stopped while it held the lock must not hold up every other one.
-pub(super) fn lock(root: &Path) -> Result<File, Error> {
+pub(super) fn lock(root: &Path, patience: Duration) -> Result<File, Error> {
     let path = root.join("lock");
     let mut options = OpenOptions::new();
     let file = trust::open(&path, options.create(true).truncate(false).write(true).mode(0o600)).at(&path)?;
-    let mut pause = Duration::from_millis(1);
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(1));
     while matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-        if pause > Duration::from_secs(3) {
+        if began.elapsed() > patience {
             return Err(io::ErrorKind::TimedOut.into()).at(&path);
         }
         std::thread::sleep(pause);
-        pause = pause * 3 / 2;
+        pause = (pause * 3 / 2).min(patience / 4);
     }
     Ok(file)
 }
+
+/// How long another process's lock is waited for, unless the caller is in a hurry.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How connections are opened.
 #[derive(Clone, Copy, Debug)]
@@ -71,11 +74,13 @@ pub(super) struct Mode {
     pub(super) durable: bool,
     /// Memory shared between processes does not work here: no WAL.
     pub(super) network: bool,
+    /// How long another process's lock is waited for.
+    pub(super) patience: Duration,
 }
 
 impl Mode {
-    pub(super) fn at(root: &Path, durable: bool) -> Self {
-        Self { durable, network: filesystem::is_remote(root) }
+    pub(super) fn at(root: &Path, durable: bool, patience: Duration) -> Self {
+        Self { durable, network: filesystem::is_remote(root), patience }
     }
 }
 
@@ -87,7 +92,7 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
             other => return other.map_err(|error| named(&paths.index, error)),
         }
     }
-    let _lock = lock(&paths.root)?;
+    let _lock = lock(&paths.root, mode.patience)?;
     if paths.index.exists() {
         // Another process may have repaired it while this one waited for the lock.
         match connect(&paths.index, mode) {
@@ -101,9 +106,10 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
 
 /// Moves an index aside that turned out to be broken while it was in use; whether it was.
 pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
-    let _lock = lock(&paths.root)?;
+    let _lock = lock(&paths.root, mode.patience)?;
     let sound = connect(&paths.index, mode).and_then(|connection| {
-        Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))? == "ok")
+        // A quick check does not see that a table and its index say different things.
+        Ok(connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? == "ok")
     });
     match sound {
         Ok(true) => return Ok(false),
@@ -153,20 +159,20 @@ fn set_journal(connection: &Connection, mode: Mode) -> rusqlite::Result<()> {
 
 /// Opens a connection; tries again while the file is locked, which happens at opening in spite of the busy timeout.
 pub(super) fn connect(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
-    let mut pause = Duration::from_millis(1);
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(1));
     loop {
         match connect_once(index, mode) {
-            Err(error) if is_locked(&error) && pause < Duration::from_secs(2) => std::thread::sleep(pause),
+            Err(error) if is_locked(&error) && began.elapsed() < mode.patience => std::thread::sleep(pause),
             other => return other,
         }
-        pause *= 2;
+        pause = (pause * 2).min(mode.patience / 4);
     }
 }
 
 fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(index, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(mode.patience)?;
     connection.set_prepared_statement_cache_capacity(64);
     keep_plans(&connection)?;
     check(&connection)?;
@@ -222,8 +228,17 @@ fn check(connection: &Connection) -> rusqlite::Result<()> {
         let tables = "SELECT 1 FROM total, (SELECT count(*) FROM (SELECT 1 FROM entry LIMIT 1))";
         return connection.query_row(tables, [], |_| Ok(()));
     }
-    let code = if (id, version) == (0, 0) { rusqlite::ffi::SQLITE_NOTADB } else { rusqlite::ffi::SQLITE_MISMATCH };
+    let is_ours = (id, version) == (0, 0) || has_our_tables(connection)?;
+    let code = if is_ours { rusqlite::ffi::SQLITE_NOTADB } else { rusqlite::ffi::SQLITE_MISMATCH };
     Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(format!("{id:#x}, version {version}"))))
+}
+
+/// Whether a file that says that it is another program's is ours with damaged numbers: another form of ours never lies in
+/// this folder, and nobody else has all of these tables.
+fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let ours = "SELECT count(*) = 6 FROM sqlite_schema WHERE type = 'table'
+        AND name IN ('operation', 'generation', 'entry', 'total', 'counter', 'credential')";
+    connection.query_row(ours, [], |row| row.get(0))
 }
 
 fn named(index: &Path, error: rusqlite::Error) -> Error {
@@ -240,6 +255,10 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => true,
+            // No statement of ours breaks a constraint while tables and indexes agree.
+            ErrorCode::ConstraintViolation => true,
+            // Shorter than its own pages, or than its log says: cut, or the log was taken away. A disk that fails says otherwise.
+            ErrorCode::SystemIoFailure => failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ,
             // A damaged schema page reads as a table that is not there.
             ErrorCode::Unknown => message.as_deref().is_some_and(|text| text.contains("no such")),
             _ => false,
@@ -253,6 +272,7 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
     }
 }
 
-fn is_locked(error: &rusqlite::Error) -> bool {
+/// Whether another process holds a lock.
+pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }

@@ -12,10 +12,14 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 /// How many idle connections are kept.
 const IDLE: usize = 8;
+
+/// After a lock was waited for in vain, writes fail at once for so long.
+const AFRESH: Duration = Duration::from_secs(10);
 
 /// Device and inode.
 type FileId = Option<(u64, u64)>;
@@ -25,6 +29,8 @@ pub(super) struct Pool {
     pub(super) mode: Mode,
     pub(super) read_only: bool,
     idle: Mutex<Idle>,
+    /// When a lock of another process was last waited for in vain.
+    in_vain: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +44,7 @@ struct Idle {
 impl Pool {
     pub(super) fn new(mode: Mode, read_only: bool, index: &Path, first: Connection) -> Self {
         let idle = Idle { pid: std::process::id(), file: file_of(index), connections: vec![first] };
-        Self { mode, read_only, idle: Mutex::new(idle) }
+        Self { mode, read_only, idle: Mutex::new(idle), in_vain: Mutex::default() }
     }
 
     /// Lends a connection to `work`. What failed half-way is not lent again.
@@ -47,10 +53,26 @@ impl Pool {
         paths: &Paths,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (mut connection, file) = self.take(paths)?;
-        let done = work(&mut connection)?;
+        let (mut connection, file) = self.take(paths).inspect_err(|failure| self.note(failure))?;
+        let done = work(&mut connection).inspect_err(|failure| self.note(failure))?;
         self.give_back(connection, file);
         Ok(done)
+    }
+
+    fn note(&self, failure: &Failure) {
+        if matches!(failure, Failure::Index(error) if open::is_locked(error)) {
+            *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
+    /// Before a write: an error while a lock was lately waited for in vain. Whoever holds it so long (a process that was
+    /// stopped, somebody's own session) holds it longer, and would hold up every call for as long as the first.
+    pub(super) fn look_for_a_lock(&self) -> Result<(), Error> {
+        let in_vain = *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        match in_vain.is_some_and(|at| at.elapsed() < AFRESH) {
+            true => Err(Error::Index("another process holds its lock".to_owned())),
+            false => Ok(()),
+        }
     }
 
     fn take(&self, paths: &Paths) -> Result<(Connection, FileId), Failure> {

@@ -51,10 +51,21 @@ pub(super) fn operation(connection: &Connection, service: &str, name: &str) -> r
     let select = "SELECT id FROM operation WHERE service = ?1 AND name = ?2";
     let known = connection.prepare_cached(select)?.query_row([service, name], |row| row.get(0)).optional()?;
     if let Some(id) = known {
-        return Ok(id);
+        // The name comes from the index, every reader goes by the table: where the two disagree nothing would be found.
+        let exists = "SELECT 1 FROM operation NOT INDEXED WHERE id = ?1 AND service = ?2 AND name = ?3";
+        return match connection.prepare_cached(exists)?.exists(params![id, service, name])? {
+            true => Ok(id),
+            false => Err(corrupt("an operation is in its index and not in its table")),
+        };
     }
     connection.prepare_cached("INSERT INTO operation(service, name) VALUES(?1, ?2)")?.execute([service, name])?;
     Ok(connection.last_insert_rowid())
+}
+
+/// What SQLite would say, had it looked.
+fn corrupt(what: &str) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(what.to_owned()))
 }
 
 /// Entries and bytes.

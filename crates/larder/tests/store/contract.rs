@@ -80,6 +80,27 @@ fn a_tier_that_reports_failures_loses_nothing_by_it() {
 }
 
 #[test]
+fn a_tier_that_lies_is_a_miss_and_the_next_one_answers() {
+    for (memory_bytes, every) in [(0, 1), (64 * MIB, 1), (0, 3), (64 * MIB, 3)] {
+        contract(|| {
+            let tiers = |disk: Disk| [faulty(disk.clone(), Fault::Lie, every), Arc::new(disk) as Arc<dyn Tier>];
+            on_disk(false, |disk| above(memory_bytes, tiers(disk))).up_to(1 << 20)
+        });
+    }
+}
+
+#[test]
+fn a_faulty_tier_alone_gives_no_wrong_answer() {
+    for (fault, every) in [(Fault::Error, 1), (Fault::ErrorAfter, 2), (Fault::Lie, 1)] {
+        for memory_bytes in [0, 64 * MIB] {
+            contract(|| {
+                on_disk(false, |disk| above(memory_bytes, [faulty(disk, fault, every)])).forgetting().up_to(1 << 20)
+            });
+        }
+    }
+}
+
+#[test]
 fn a_tier_that_fails_now_and_then_gives_no_answer_that_was_not_put() {
     for memory_bytes in [0, 64 << 10] {
         let folder = TempDir::new().unwrap();

@@ -66,8 +66,7 @@ impl Pilot {
     }
 
     async fn course(&self, flight: &Flight, origin: Box<dyn Origin>) -> Landing {
-        let (service, operation) = (&self.plan.question.service, &self.plan.question.operation);
-        let generation = self.shelf.generation(service, operation);
+        let generation = flight.generation;
         let bodiless = origin.bodiless();
         let asked = (self.now)();
         self.count(Event::ApiCall);

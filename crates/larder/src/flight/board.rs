@@ -71,7 +71,7 @@ impl Flights {
         Self { limits, ..Self::default() }
     }
 
-    /// Waits until nothing is in the air (for a graceful end).
+    /// Waits until nothing is in the air, nor on its way into a slow store (for a graceful end).
     pub async fn landed(&self) {
         // The sender lives as long as `self`, so that waiting cannot fail.
         let _ = self.airborne.subscribe().wait_for(|flying| *flying == 0).await;

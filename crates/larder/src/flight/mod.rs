@@ -18,7 +18,7 @@ pub use shelf::Shelf;
 use crate::{Entry, OriginAnswer, OriginError};
 use board::Ticket;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use larder_core::{QueryKey, Variant, freshness::vary_matches, judge::Plan, share::CredentialDigest};
+use larder_core::{QueryKey, Variant, freshness::vary_matches, share::CredentialDigest};
 use spool::Spool;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -28,25 +28,39 @@ pub(crate) struct Pilot {
     pub(crate) confirm: Option<(Entry, HeaderMap)>,
 }
 
+/// Something that a graceful end waits for.
+struct Aloft(Arc<Flights>);
+
+impl Aloft {
+    fn new(flights: &Arc<Flights>) -> Self {
+        flights.airborne.send_modify(|flying| *flying += 1);
+        Self(Arc::clone(flights))
+    }
+}
+
+impl Drop for Aloft {
+    fn drop(&mut self) {
+        self.0.airborne.send_modify(|flying| *flying -= 1);
+    }
+}
+
 /// Takes the flight off the board however its task ends.
 struct Airborne {
-    flights: Arc<Flights>,
     flight: Arc<Flight>,
+    aloft: Aloft,
 }
 
 impl Airborne {
     fn new(flights: &Arc<Flights>, flight: Arc<Flight>) -> Self {
-        flights.airborne.send_modify(|flying| *flying += 1);
-        Self { flights: Arc::clone(flights), flight }
+        Self { flight, aloft: Aloft::new(flights) }
     }
 }
 
 impl Drop for Airborne {
     fn drop(&mut self) {
         if !matches!(*self.flight.phase.borrow(), Phase::Landed(_)) {
-            self.flights.advance(&self.flight, Phase::Landed(Landing::Lost));
+            self.aloft.0.advance(&self.flight, Phase::Landed(Landing::Lost));
         }
-        self.flights.airborne.send_modify(|flying| *flying -= 1);
     }
 }
 
@@ -184,8 +198,9 @@ impl Pilot {
         let Some((body, path)) = writer.body().await else { return };
         streaming.tell_kept(true);
         let record = self.record(&draft, &findings, writer);
-        let (shelf, now) = (Arc::clone(&self.shelf), self.now);
+        let (shelf, now, aloft) = (Arc::clone(&self.shelf), self.now, Aloft::new(&self.flights));
         let put = tokio::spawn(async move {
+            let _aloft = aloft;
             let kept = shelf.put(record, body, draft.generation, now()).await;
             drop(path);
             if let Err(error) = kept {

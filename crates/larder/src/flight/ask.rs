@@ -10,6 +10,7 @@ use crate::{
     Answer, Entry, Origin, OriginError,
     cache::{AnswerError, How},
     stats::Event,
+    sync::timeout,
 };
 use http::{HeaderMap, Method, StatusCode, header};
 use larder_core::{
@@ -19,7 +20,6 @@ use larder_core::{
     record::Freshness,
 };
 use std::sync::Arc;
-use tokio::time::timeout;
 
 /// Answers `plan` from `shelf`, a flight of `flights`, or `origin`. See [`crate::Cache::answer`], which calls this with
 /// its own store.

@@ -1,13 +1,11 @@
 //! The board: who is in the air, and who may come aboard.
 
 use super::{Flight, Limits, Phase, Place};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use larder_core::{QueryKey, judge::Plan};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 use tokio::sync::watch;
 
@@ -15,7 +13,7 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub struct Flights {
     pub(crate) limits: Limits,
-    board: Mutex<HashMap<Place, Vec<Arc<Flight>>>>,
+    pub(crate) board: Mutex<HashMap<Place, Vec<Arc<Flight>>>>,
     /// Counts landings, spread by key: a caller that saw nothing in the store and finds no flight must look again if
     /// one landed in between.
     landings: Landings,

@@ -1,7 +1,7 @@
 //! What is written down of an answer: the record of a new one, and of one that the origin has confirmed.
 
 use super::{pilot::Pilot, spool::Writer};
-use crate::Entry;
+use crate::{Entry, sync::timeout};
 use http::{HeaderMap, StatusCode, header};
 use larder_core::{
     Head, Record, Timestamp,
@@ -10,7 +10,6 @@ use larder_core::{
     record::Cost,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
 
 /// What a verdict lets be kept.
 pub(super) struct Keep {

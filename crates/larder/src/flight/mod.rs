@@ -15,19 +15,19 @@ pub use ask::answer;
 pub use board::Flights;
 pub use shelf::Shelf;
 
-use crate::{Entry, OriginAnswer, OriginError};
+use crate::{
+    Entry, OriginAnswer, OriginError,
+    sync::{Mutex, MutexGuard, timeout},
+};
 use board::Ticket;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use larder_core::{QueryKey, Variant, freshness::vary_matches, share::CredentialDigest};
 use spool::Spool;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::{Notify, watch},
-    time::timeout,
-};
+use tokio::sync::{Notify, watch};
 
 /// How long the engine waits, and how much it holds.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,11 @@ use super::{
     draft::{Draft, Keep},
     spool::{Spool, Writer},
 };
-use crate::{Entry, Origin, OriginAnswer, OriginError, stats::Event};
+use crate::{
+    Entry, Origin, OriginAnswer, OriginError,
+    stats::Event,
+    sync::{spawn, timeout},
+};
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
@@ -16,7 +20,7 @@ use larder_core::{
     judge::{HeadVerdict, Plan, end_to_end, judge_head},
 };
 use std::sync::Arc;
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 /// Everything that a flight needs; it outlives the call that began it.
 pub(crate) struct Pilot {
@@ -68,7 +72,7 @@ impl Pilot {
     /// Flies: a task of its own, so that no client's going ends it.
     pub(crate) fn fly(self, flight: Arc<Flight>, origin: Box<dyn Origin>) {
         let airborne = Airborne::new(&self.flights, Arc::clone(&flight));
-        tokio::spawn(async move {
+        spawn(async move {
             let airborne = airborne;
             tokio::select! {
                 biased;
@@ -199,7 +203,7 @@ impl Pilot {
         streaming.tell_kept(true);
         let record = self.record(&draft, &findings, writer);
         let (shelf, now, aloft) = (Arc::clone(&self.shelf), self.now, Aloft::new(&self.flights));
-        let put = tokio::spawn(async move {
+        let put = spawn(async move {
             let _aloft = aloft;
             let kept = shelf.put(record, body, draft.generation, now()).await;
             drop(path);

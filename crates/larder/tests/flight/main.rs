@@ -1,6 +1,7 @@
 //! Flights: who asks the origin how often, what everybody gets, what is kept.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod crowd;
 mod identities;
 mod kept;
 mod leaving;

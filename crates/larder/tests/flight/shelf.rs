@@ -8,6 +8,7 @@ use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(crate) struct MemoryShelf {
     pub(crate) broken: bool,
     /// Puts wait for this.
     pub(crate) gate: Option<Gate>,
+    /// Puts take so long.
+    pub(crate) slow_put: Duration,
     /// The first look-up is told after this.
     pub(crate) slow_get: Mutex<Option<Gate>>,
     /// Told when a put begins.
@@ -73,6 +76,9 @@ impl Shelf for MemoryShelf {
             self.putting.open();
             if let Some(gate) = &self.gate {
                 gate.passed().await;
+            }
+            if !self.slow_put.is_zero() {
+                tokio::time::sleep(self.slow_put).await;
             }
             if self.broken {
                 return Err(failure());

@@ -198,7 +198,9 @@ impl Asking {
                 Ok(Answer { stored: streaming.is_kept().await, ..answer })
             }
             Phase::Landed(Landing::Refused(status)) => self.unkept(status, &listener, how),
-            Phase::Landed(Landing::Confirmed(entry)) => Ok(self.confirmed(*entry, How::Revalidated)),
+            Phase::Landed(Landing::Confirmed(entry) | Landing::Parted(entry)) => {
+                Ok(self.confirmed(*entry, How::Revalidated))
+            }
             Phase::Landed(Landing::Failed(error)) => self.failed(error),
             Phase::Asking | Phase::Landed(Landing::Lost) => {
                 self.failed(OriginError::Unreachable("the call was given up".to_owned()))
@@ -234,7 +236,7 @@ impl Asking {
                 self.alone = true;
                 Followed::Again
             }
-            Phase::Asking | Phase::Landed(Landing::Confirmed(_) | Landing::Lost) => {
+            Phase::Asking | Phase::Landed(Landing::Confirmed(_) | Landing::Parted(_) | Landing::Lost) => {
                 self.alone = true;
                 Followed::Again
             }

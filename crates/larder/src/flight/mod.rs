@@ -124,6 +124,8 @@ pub(crate) enum Landing {
     Failed(OriginError),
     /// The origin said 304: the stored answer, refreshed.
     Confirmed(Box<Entry>),
+    /// The origin said 304, and that the answer is not to be kept: it is the leader's alone.
+    Parted(Box<Entry>),
     /// The task broke off without a word.
     Lost,
 }

@@ -97,7 +97,7 @@ impl Pilot {
         self.learn(answer.status);
         match &self.confirm {
             Some((entry, _)) if answer.status == StatusCode::NOT_MODIFIED => {
-                Landing::Confirmed(Box::new(self.refresh(entry, &answer.headers, generation).await))
+                self.refresh(entry, &answer.headers, generation).await
             }
             _ => self.judge(flight, answer, generation, asked, bodiless).await,
         }

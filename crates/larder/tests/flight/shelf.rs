@@ -2,7 +2,7 @@
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use larder::{Body, Entry, Error, flight::Shelf, stats::Event};
-use larder_core::{Record, Timestamp, record::Want, share::CredentialDigest};
+use larder_core::{QueryKey, Record, Timestamp, record::Want, share::CredentialDigest};
 use larder_testkit::Gate;
 use std::{
     collections::{HashMap, HashSet},
@@ -88,6 +88,11 @@ impl Shelf for MemoryShelf {
             Ok(())
         }
         .boxed()
+    }
+
+    fn forget(&self, key: QueryKey, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        self.entries.lock().unwrap().retain(|entry| entry.record.key != key);
+        async { Ok(()) }.boxed()
     }
 
     fn generation(&self, _service: &str, _operation: &str) -> u64 {

@@ -12,7 +12,7 @@ use larder::{
     stats::Event,
 };
 use larder_core::{
-    Question, Record, Share, Timestamp, Variant,
+    QueryKey, Question, Record, Share, Timestamp, Variant,
     freshness::RequestControl,
     judge::{Lifetime, Plan},
     record::Want,
@@ -73,6 +73,15 @@ impl Shelf for Store {
                 self.entries.lock().unwrap().push(Entry { record: Arc::new(record), body, generation });
             }
             pause().await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn forget(&self, key: QueryKey, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            pause().await;
+            self.entries.lock().unwrap().retain(|entry| entry.record.key != key);
             Ok(())
         }
         .boxed()

@@ -97,6 +97,13 @@ impl Reply {
         self
     }
 
+    /// Sleeps before the headers.
+    #[must_use]
+    pub fn sleep_before(mut self, time: Duration) -> Self {
+        self.before.push(Step::Sleep(time));
+        self
+    }
+
     /// Never sends headers.
     #[must_use]
     pub fn silent(mut self) -> Self {

@@ -26,6 +26,14 @@ pub enum Error {
         /// What the bytes are.
         found: BodyCid,
     },
+    /// A tier gave an answer to something else.
+    #[error("the tier `{tier}` answered with what was not asked for: {why}")]
+    Unasked {
+        /// Which tier.
+        tier: &'static str,
+        /// What for what.
+        why: String,
+    },
     /// The index belongs to another program or a later version; it is left alone.
     #[error("`{path}` is not an index of this version of larder (found `{found}`)")]
     Foreign {
@@ -58,6 +66,7 @@ impl Error {
             Self::Io { source, .. } => io_hint(source.kind()),
             Self::Index(_) => "is the disk full or the folder on a network mount? `--store DIR` names another folder",
             Self::Body { .. } => "the answer was changed on its way to the store: ask again",
+            Self::Unasked { .. } => "the answer was not used; if this goes on, leave that tier out",
             Self::Foreign { .. } => "name another folder with `--store DIR`, or use the larder that made this one",
             Self::Untrusted { .. } => {
                 "remove it, name another folder with `--store DIR`, or, if nobody else has written it, take it over \

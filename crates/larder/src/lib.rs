@@ -8,6 +8,7 @@ pub mod error;
 pub mod flight;
 pub mod origin;
 pub mod stats;
+mod sync;
 pub mod tier;
 
 pub use cache::{Answer, Cache, Options};

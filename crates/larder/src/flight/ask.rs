@@ -10,6 +10,7 @@ use crate::{
     Answer, Entry, Origin, OriginError,
     cache::{AnswerError, How},
     stats::Event,
+    sync::timeout,
 };
 use http::{HeaderMap, Method, StatusCode, header};
 use larder_core::{
@@ -19,7 +20,6 @@ use larder_core::{
     record::Freshness,
 };
 use std::sync::Arc;
-use tokio::time::timeout;
 
 /// Answers `plan` from `shelf`, a flight of `flights`, or `origin`. See [`crate::Cache::answer`], which calls this with
 /// its own store.
@@ -94,8 +94,7 @@ impl Asking {
                 return Ok(answer);
             }
             if self.plan.control.only_if_cached {
-                let ticket = Ticket { plan: &self.plan, alone: false, trusted: self.trusted, seen };
-                if let Some(listener) = self.flights.ending(ticket)
+                if let Some(listener) = self.flights.ending(Ticket { alone: false, ..self.ticket(seen) })
                     && let Followed::Answered(answer) = self.after_landing(listener).await
                 {
                     return answer;
@@ -103,8 +102,7 @@ impl Asking {
                 self.count(Event::Miss);
                 return Err(AnswerError::OnlyIfCached);
             }
-            let ticket = Ticket { plan: &self.plan, alone: self.alone, trusted: self.trusted, seen };
-            match self.flights.take_off(ticket) {
+            match self.flights.take_off(self.ticket(seen)) {
                 Boarding::LookAgain => {}
                 Boarding::Lead(listener) => return self.lead(listener).await,
                 Boarding::Follow(listener) => {
@@ -114,6 +112,13 @@ impl Asking {
                 }
             }
         }
+    }
+
+    /// How this call wants to fly. `seen`: the landings when the store was looked at.
+    fn ticket(&self, seen: u64) -> Ticket<'_> {
+        let question = &self.plan.question;
+        let generation = self.shelf.generation(&question.service, &question.operation);
+        Ticket { plan: &self.plan, alone: self.alone, trusted: self.trusted, seen, generation }
     }
 
     /// The store's answer, if it may be given out. A store that fails is a miss.
@@ -160,7 +165,7 @@ impl Asking {
         if self.plan.control.only_if_cached || self.origin.is_none() {
             return;
         }
-        if let Some(flight) = self.flights.take_off_unmanned(&self.plan)
+        if let Some(flight) = self.flights.take_off_unmanned(self.ticket(0))
             && let Some(origin) = self.origin.take()
         {
             self.pilot(Some(entry)).fly(flight, origin);
@@ -191,7 +196,9 @@ impl Asking {
                 Ok(Answer { stored: streaming.is_kept().await, ..answer })
             }
             Phase::Landed(Landing::Refused(status)) => self.unkept(status, &listener, how),
-            Phase::Landed(Landing::Confirmed(entry)) => Ok(self.confirmed(*entry, How::Revalidated)),
+            Phase::Landed(Landing::Confirmed(entry) | Landing::Parted(entry)) => {
+                Ok(self.confirmed(*entry, How::Revalidated))
+            }
             Phase::Landed(Landing::Failed(error)) => self.failed(error),
             Phase::Asking | Phase::Landed(Landing::Lost) => {
                 self.failed(OriginError::Unreachable("the call was given up".to_owned()))
@@ -227,7 +234,7 @@ impl Asking {
                 self.alone = true;
                 Followed::Again
             }
-            Phase::Asking | Phase::Landed(Landing::Confirmed(_) | Landing::Lost) => {
+            Phase::Asking | Phase::Landed(Landing::Confirmed(_) | Landing::Parted(_) | Landing::Lost) => {
                 self.alone = true;
                 Followed::Again
             }

@@ -1,13 +1,11 @@
 //! The board: who is in the air, and who may come aboard.
 
 use super::{Flight, Limits, Phase, Place};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use larder_core::{QueryKey, judge::Plan};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 use tokio::sync::watch;
 
@@ -15,7 +13,7 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub struct Flights {
     pub(crate) limits: Limits,
-    board: Mutex<HashMap<Place, Vec<Arc<Flight>>>>,
+    pub(crate) board: Mutex<HashMap<Place, Vec<Arc<Flight>>>>,
     /// Counts landings, spread by key: a caller that saw nothing in the store and finds no flight must look again if
     /// one landed in between.
     landings: Landings,
@@ -60,6 +58,8 @@ pub(crate) struct Ticket<'a> {
     pub(crate) trusted: bool,
     /// [`Flights::landings`] when the store was looked at.
     pub(crate) seen: u64,
+    /// The operation's generation since the caller came: what was asked for before is not for him.
+    pub(crate) generation: u64,
 }
 
 impl Flights {
@@ -69,7 +69,7 @@ impl Flights {
         Self { limits, ..Self::default() }
     }
 
-    /// Waits until nothing is in the air (for a graceful end).
+    /// Waits until nothing is in the air, nor on its way into a slow store (for a graceful end).
     pub async fn landed(&self) {
         // The sender lives as long as `self`, so that waiting cannot fail.
         let _ = self.airborne.subscribe().wait_for(|flying| *flying == 0).await;
@@ -88,7 +88,7 @@ impl Flights {
         let plan = ticket.plan;
         let place = Place { key: plan.key, variant: plan.want.variant.clone() };
         if ticket.alone {
-            return Boarding::Lead(self.listen(&Arc::new(Flight::new(place, plan, plan.finish, 1))));
+            return Boarding::Lead(self.listen(&Arc::new(Flight::new(place, ticket, plan.finish, 1))));
         }
         let mut board = self.board();
         let fresh_call = plan.control.no_cache;
@@ -100,7 +100,7 @@ impl Flights {
         if !fresh_call && self.landings(&plan.key) != ticket.seen {
             return Boarding::LookAgain;
         }
-        let flight = Arc::new(Flight::new(place.clone(), plan, plan.finish, 1));
+        let flight = Arc::new(Flight::new(place.clone(), ticket, plan.finish, 1));
         board.entry(place).or_default().push(Arc::clone(&flight));
         Boarding::Lead(self.listen(&flight))
     }
@@ -116,14 +116,14 @@ impl Flights {
     }
 
     /// A flight that nobody listens to, to refresh what is stored; `None` where one is in the air.
-    pub(crate) fn take_off_unmanned(self: &Arc<Self>, plan: &Plan) -> Option<Arc<Flight>> {
-        let place = Place { key: plan.key, variant: plan.want.variant.clone() };
+    pub(crate) fn take_off_unmanned(self: &Arc<Self>, ticket: Ticket<'_>) -> Option<Arc<Flight>> {
+        let place = Place { key: ticket.plan.key, variant: ticket.plan.want.variant.clone() };
         let mut board = self.board();
         let flying = board.entry(place.clone()).or_default();
-        if flying.iter().any(|flight| flight.suits(plan)) {
+        if flying.iter().any(|flight| flight.suits(ticket)) {
             return None;
         }
-        let flight = Arc::new(Flight::new(place, plan, true, 0));
+        let flight = Arc::new(Flight::new(place, ticket, true, 0));
         flying.push(Arc::clone(&flight));
         Some(flight)
     }

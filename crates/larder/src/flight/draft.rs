@@ -1,7 +1,7 @@
 //! What is written down of an answer: the record of a new one, and of one that the origin has confirmed.
 
-use super::{pilot::Pilot, spool::Writer};
-use crate::Entry;
+use super::{Landing, pilot::Pilot, spool::Writer};
+use crate::{Entry, sync::timeout};
 use http::{HeaderMap, StatusCode, header};
 use larder_core::{
     Head, Record, Timestamp,
@@ -10,7 +10,6 @@ use larder_core::{
     record::Cost,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
 
 /// What a verdict lets be kept.
 pub(super) struct Keep {
@@ -67,16 +66,19 @@ impl Pilot {
     }
 
     /// The stored answer with the times and headers of the 304 that confirms it (RFC 9111 §3.2, §4.3.4).
-    pub(super) async fn refresh(&self, entry: &Entry, news: &HeaderMap, generation: u64) -> Entry {
+    pub(super) async fn refresh(&self, entry: &Entry, news: &HeaderMap, generation: u64) -> Landing {
         let mut record = Record::clone(&entry.record);
-        let Head::Http { status, .. } = record.head else { return entry.clone() };
+        let Head::Http { status, .. } = record.head else {
+            return Landing::Confirmed(Box::new(entry.clone()));
+        };
         let headers = updated(&record_headers(&record), news);
         record.head = Head::Http { status, headers: stored_headers(&headers) };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let verdict = judge_head(&self.plan, status, &headers, (self.now)());
         let HeadVerdict::Keep { lifetime, initial_age, .. } = verdict else {
             self.not_kept("the origin no longer lets it be kept");
-            return entry.clone();
+            self.forget(entry).await;
+            return Landing::Parted(Box::new(entry.clone()));
         };
         record.created = (self.now)();
         record.initial_age_ms = millis(initial_age);
@@ -89,7 +91,16 @@ impl Pilot {
             Ok(Err(error)) => tracing::warn!(%error, "an answer could not be refreshed"),
             Err(_) => tracing::warn!("the store is slow: an answer was not refreshed"),
         }
-        Entry { record: Arc::new(record), ..entry.clone() }
+        Landing::Confirmed(Box::new(Entry { record: Arc::new(record), ..entry.clone() }))
+    }
+
+    async fn forget(&self, entry: &Entry) {
+        let forgotten = timeout(self.flights.limits.commit, self.shelf.forget(entry.record.key, (self.now)())).await;
+        if !matches!(forgotten, Ok(Ok(()))) {
+            tracing::warn!(
+                "an answer that is not to be kept any longer could not be removed: it stays until its time is over"
+            );
+        }
     }
 }
 

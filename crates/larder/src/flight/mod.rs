@@ -15,19 +15,19 @@ pub use ask::answer;
 pub use board::Flights;
 pub use shelf::Shelf;
 
-use crate::{Entry, OriginAnswer, OriginError};
+use crate::{
+    Entry, OriginAnswer, OriginError,
+    sync::{Mutex, MutexGuard, timeout},
+};
 use board::Ticket;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use larder_core::{QueryKey, Variant, freshness::vary_matches, judge::Plan, share::CredentialDigest};
+use larder_core::{QueryKey, Variant, freshness::vary_matches, share::CredentialDigest};
 use spool::Spool;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::{Notify, watch},
-    time::timeout,
-};
+use tokio::sync::{Notify, watch};
 
 /// How long the engine waits, and how much it holds.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,8 @@ pub(crate) struct Flight {
     place: Place,
     /// The leader's credential: where answers are shared, the flight itself shows that the origin accepts it.
     credential: Option<CredentialDigest>,
+    /// The generation of its operation from before the origin was asked: who comes after an invalidation does not follow.
+    pub(crate) generation: u64,
     /// Goes on when nobody listens.
     finish: bool,
     phase: watch::Sender<Phase>,
@@ -122,6 +124,8 @@ pub(crate) enum Landing {
     Failed(OriginError),
     /// The origin said 304: the stored answer, refreshed.
     Confirmed(Box<Entry>),
+    /// The origin said 304, and that the answer is not to be kept: it is the leader's alone.
+    Parted(Box<Entry>),
     /// The task broke off without a word.
     Lost,
 }
@@ -180,10 +184,11 @@ impl Streaming {
 }
 
 impl Flight {
-    fn new(place: Place, plan: &Plan, finish: bool, listeners: usize) -> Self {
+    fn new(place: Place, ticket: Ticket<'_>, finish: bool, listeners: usize) -> Self {
         Self {
             place,
-            credential: plan.credential.clone(),
+            credential: ticket.plan.credential.clone(),
+            generation: ticket.generation,
             finish,
             phase: watch::Sender::new(Phase::Asking),
             abandoned: Notify::new(),
@@ -199,14 +204,19 @@ impl Flight {
     /// Whether a caller may come aboard: answers of others only where it is trusted with them.
     fn takes(&self, ticket: Ticket<'_>) -> bool {
         let own = self.credential.is_some() && self.credential == ticket.plan.credential;
-        (ticket.trusted || own) && self.suits(ticket.plan)
+        (ticket.trusted || own) && self.suits(ticket)
     }
 
-    /// Whether `plan` is answered by this flight, as far as that is known: `Vary` comes with the headers.
-    fn suits(&self, plan: &Plan) -> bool {
+    /// Whether a caller's question is answered by this flight, as far as that is known: `Vary` comes with the headers.
+    fn suits(&self, ticket: Ticket<'_>) -> bool {
+        if self.generation < ticket.generation {
+            return false;
+        }
         match &*self.phase.borrow() {
             Phase::Asking => true,
-            Phase::Streaming(answer) | Phase::Committing(answer) => vary_matches(&answer.vary, &plan.want.headers),
+            Phase::Streaming(answer) | Phase::Committing(answer) => {
+                vary_matches(&answer.vary, &ticket.plan.want.headers)
+            }
             Phase::Landed(_) => false,
         }
     }

@@ -5,7 +5,11 @@ use super::{
     draft::{Draft, Keep},
     spool::{Spool, Writer},
 };
-use crate::{Entry, Origin, OriginAnswer, OriginError, stats::Event};
+use crate::{
+    Entry, Origin, OriginAnswer, OriginError,
+    stats::Event,
+    sync::{spawn, timeout},
+};
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
@@ -16,7 +20,7 @@ use larder_core::{
     judge::{HeadVerdict, Plan, end_to_end, judge_head},
 };
 use std::sync::Arc;
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 /// Everything that a flight needs; it outlives the call that began it.
 pub(crate) struct Pilot {
@@ -28,25 +32,39 @@ pub(crate) struct Pilot {
     pub(crate) confirm: Option<(Entry, HeaderMap)>,
 }
 
+/// Something that a graceful end waits for.
+struct Aloft(Arc<Flights>);
+
+impl Aloft {
+    fn new(flights: &Arc<Flights>) -> Self {
+        flights.airborne.send_modify(|flying| *flying += 1);
+        Self(Arc::clone(flights))
+    }
+}
+
+impl Drop for Aloft {
+    fn drop(&mut self) {
+        self.0.airborne.send_modify(|flying| *flying -= 1);
+    }
+}
+
 /// Takes the flight off the board however its task ends.
 struct Airborne {
-    flights: Arc<Flights>,
     flight: Arc<Flight>,
+    aloft: Aloft,
 }
 
 impl Airborne {
     fn new(flights: &Arc<Flights>, flight: Arc<Flight>) -> Self {
-        flights.airborne.send_modify(|flying| *flying += 1);
-        Self { flights: Arc::clone(flights), flight }
+        Self { flight, aloft: Aloft::new(flights) }
     }
 }
 
 impl Drop for Airborne {
     fn drop(&mut self) {
         if !matches!(*self.flight.phase.borrow(), Phase::Landed(_)) {
-            self.flights.advance(&self.flight, Phase::Landed(Landing::Lost));
+            self.aloft.0.advance(&self.flight, Phase::Landed(Landing::Lost));
         }
-        self.flights.airborne.send_modify(|flying| *flying -= 1);
     }
 }
 
@@ -54,7 +72,7 @@ impl Pilot {
     /// Flies: a task of its own, so that no client's going ends it.
     pub(crate) fn fly(self, flight: Arc<Flight>, origin: Box<dyn Origin>) {
         let airborne = Airborne::new(&self.flights, Arc::clone(&flight));
-        tokio::spawn(async move {
+        spawn(async move {
             let airborne = airborne;
             tokio::select! {
                 biased;
@@ -66,8 +84,7 @@ impl Pilot {
     }
 
     async fn course(&self, flight: &Flight, origin: Box<dyn Origin>) -> Landing {
-        let (service, operation) = (&self.plan.question.service, &self.plan.question.operation);
-        let generation = self.shelf.generation(service, operation);
+        let generation = flight.generation;
         let bodiless = origin.bodiless();
         let asked = (self.now)();
         self.count(Event::ApiCall);
@@ -80,7 +97,7 @@ impl Pilot {
         self.learn(answer.status);
         match &self.confirm {
             Some((entry, _)) if answer.status == StatusCode::NOT_MODIFIED => {
-                Landing::Confirmed(Box::new(self.refresh(entry, &answer.headers, generation).await))
+                self.refresh(entry, &answer.headers, generation).await
             }
             _ => self.judge(flight, answer, generation, asked, bodiless).await,
         }
@@ -185,8 +202,9 @@ impl Pilot {
         let Some((body, path)) = writer.body().await else { return };
         streaming.tell_kept(true);
         let record = self.record(&draft, &findings, writer);
-        let (shelf, now) = (Arc::clone(&self.shelf), self.now);
-        let put = tokio::spawn(async move {
+        let (shelf, now, aloft) = (Arc::clone(&self.shelf), self.now, Aloft::new(&self.flights));
+        let put = spawn(async move {
+            let _aloft = aloft;
             let kept = shelf.put(record, body, draft.generation, now()).await;
             drop(path);
             if let Err(error) = kept {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Answer, Body, Entry, OriginError,
     cache::{AnswerBody, How},
+    sync::timeout,
 };
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -16,7 +17,6 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use larder_core::{Head, Record, Timestamp, judge::record_headers};
 use std::{fs::File, sync::Arc, time::Duration};
-use tokio::time::timeout;
 
 /// Whether an entry can be given to an HTTP client: a tool's run cannot.
 pub(super) fn is_servable(record: &Record) -> bool {

@@ -1,8 +1,8 @@
 //! What the engine needs of a store.
 
-use crate::{Body, Cache, Entry, Error, stats::Event};
+use crate::{Body, Cache, Entry, Error, stats::Event, tier::Selection};
 use futures_core::future::BoxFuture;
-use larder_core::{Record, Timestamp, record::Want, share::CredentialDigest};
+use larder_core::{QueryKey, Record, Timestamp, record::Want, share::CredentialDigest};
 use std::path::PathBuf;
 
 /// Where answers are looked up and kept. [`Cache`] is one; tests bring broken and slow ones. No failure here ever fails
@@ -14,6 +14,9 @@ pub trait Shelf: Send + Sync + 'static {
 
     /// Keeps an answer; returns when the local disk has it.
     fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Drops what is kept under `key`: the origin forbids to keep it any longer.
+    fn forget(&self, key: QueryKey, now: Timestamp) -> BoxFuture<'_, Result<(), Error>>;
 
     /// The generation to hand to [`Self::put`], read before the origin is asked.
     fn generation(&self, service: &str, operation: &str) -> u64;
@@ -51,6 +54,11 @@ impl Shelf for Cache {
 
     fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(Self::put(self, record, body, generation, now))
+    }
+
+    fn forget(&self, key: QueryKey, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        let what = Selection { key: Some(key), ..Selection::default() };
+        Box::pin(async move { self.remove(&what, now).await.map(drop) })
     }
 
     fn generation(&self, service: &str, operation: &str) -> u64 {

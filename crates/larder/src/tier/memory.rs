@@ -1,7 +1,8 @@
 //! The memory tier: verified answers, handed out without copying.
 //!
 //! Coherent with other processes: an entry remembers its key's word and the epoch of the sidecar, read before the answer
-//! was, and is dead when they moved on.
+//! was, and is dead when they moved on. All forms of a key are one value: who replaces it holds the key's lock, so that
+//! no form is lost, or comes back, because two change it at once.
 
 use super::{
     Selection, Tier, Usage,
@@ -18,7 +19,7 @@ use quick_cache::{OptionsBuilder, Weighter, sync::Cache};
 use std::{
     hash::{BuildHasherDefault, Hasher},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -27,12 +28,16 @@ use std::{
 const OVERHEAD: u64 = 1024;
 /// Few shards, so that a large answer still fits one.
 const SHARDS: usize = 4;
+/// Keys whose first bytes are alike share a lock.
+const LOCKS: usize = 16;
 
 /// The memory tier.
 #[derive(Debug)]
 pub struct Memory {
     cache: Cache<QueryKey, Kept, Weight, BuildHasherDefault<DigestHasher>>,
     sidecar: Arc<Sidecar>,
+    /// Held while a key's forms are changed; readers need none.
+    changing: [Mutex<()>; LOCKS],
     max_bytes: u64,
     /// Whether no tier below it keeps these entries: then expirations and removals are counted here.
     is_alone: bool,
@@ -47,6 +52,12 @@ struct Form {
     word: u64,
     /// Moves on when a new epoch turned out not to concern this entry.
     epoch: AtomicU64,
+}
+
+impl Form {
+    fn copy(&self) -> Self {
+        Self { entry: self.entry.clone(), word: self.word, epoch: AtomicU64::new(self.epoch.load(Ordering::Acquire)) }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +108,7 @@ impl Memory {
             Ok(options) => Cache::with_options(options, Weight, BuildHasherDefault::default(), Default::default()),
             Err(_) => Cache::with(16, max_bytes, Weight, BuildHasherDefault::default(), Default::default()),
         };
-        Self { cache, sidecar, max_bytes, is_alone }
+        Self { cache, sidecar, changing: Default::default(), max_bytes, is_alone }
     }
 
     /// The generation of (service, operation), to be handed to a later put.
@@ -114,21 +125,44 @@ impl Memory {
     /// The entry that answers `want`, if it is here and still the newest.
     pub(crate) fn find(&self, want: &Want, now: Timestamp) -> Option<Entry> {
         let kept = self.cache.get(&want.key)?;
-        let form = kept.iter().find(|form| want.accepts(&form.entry.record))?;
         let view = self.sidecar.view();
-        if !self.is_current(form, &view) {
-            self.cache.remove(&want.key);
-            return None;
-        }
-        if form.entry.record.freshness(now) == Freshness::Gone {
-            let record = &form.entry.record;
-            if self.cache.remove(&want.key).is_some() && self.is_alone {
-                self.sidecar.count(&record.service, &record.operation, Event::Expiration, 1);
+        let mut is_over = false;
+        for form in kept.iter().filter(|form| want.accepts(&form.entry.record)) {
+            if self.is_alive(form, &view, now) {
+                view.used(&want.key);
+                return Some(form.entry.clone());
             }
-            return None;
+            is_over = true;
         }
-        view.used(&want.key);
-        Some(form.entry.clone())
+        if is_over {
+            self.prune(&want.key, now);
+        }
+        None
+    }
+
+    fn is_alive(&self, form: &Form, view: &View, now: Timestamp) -> bool {
+        self.is_current(form, view) && form.entry.record.freshness(now) != Freshness::Gone
+    }
+
+    /// Drops what is over of a key's forms, and nothing else.
+    fn prune(&self, key: &QueryKey, now: Timestamp) {
+        let _changing = self.change(key);
+        let Some(kept) = self.cache.peek(key) else { return };
+        let view = self.sidecar.view();
+        let (alive, over): (Vec<&Form>, Vec<&Form>) = kept.iter().partition(|form| self.is_alive(form, &view, now));
+        for form in over.iter().filter(|form| self.is_alone && self.is_current(form, &view)) {
+            let record = &form.entry.record;
+            self.sidecar.count(&record.service, &record.operation, Event::Expiration, 1);
+        }
+        if alive.is_empty() {
+            self.cache.remove(key);
+        } else if !over.is_empty() {
+            self.cache.insert(*key, alive.into_iter().map(Form::copy).collect());
+        }
+    }
+
+    fn change(&self, key: &QueryKey) -> MutexGuard<'_, ()> {
+        self.changing[usize::from(key.digest()[0]) % LOCKS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_current(&self, form: &Form, view: &View) -> bool {
@@ -153,19 +187,14 @@ impl Memory {
         if matches!(entry.body, Body::File { .. }) || size(&entry) > self.max_bytes / SHARDS as u64 {
             return;
         }
+        let _changing = self.change(&key);
         let old = self.cache.peek(&key);
         let is_other = |form: &&Form| {
             form.word == token.word
                 && (&form.entry.record.variant, &form.entry.record.vary) != (&entry.record.variant, &entry.record.vary)
         };
         let others = old.iter().flat_map(|kept| kept.iter()).filter(is_other);
-        let mut forms: Vec<Form> = others
-            .map(|form| Form {
-                entry: form.entry.clone(),
-                word: form.word,
-                epoch: AtomicU64::new(form.epoch.load(Ordering::Acquire)),
-            })
-            .collect();
+        let mut forms: Vec<Form> = others.map(Form::copy).collect();
         forms.insert(0, Form { entry, word: token.word, epoch: AtomicU64::new(token.epoch) });
         self.cache.insert(key, forms.into());
     }
@@ -181,9 +210,12 @@ impl Memory {
             removed.fetch_add(live, Ordering::Relaxed);
             all == 0
         };
-        match what.key {
-            Some(key) => drop(self.cache.remove_if(&key, |kept| !judge(kept))),
-            None => self.cache.retain(|_, kept| judge(kept)),
+        if let Some(key) = what.key {
+            let _changing = self.change(&key);
+            drop(self.cache.remove_if(&key, |kept| !judge(kept)));
+        } else {
+            let _changing = self.changing.each_ref().map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.cache.retain(|_, kept| judge(kept));
         }
         removed.into_inner()
     }

@@ -5,10 +5,12 @@ pub mod memory;
 pub(crate) mod prefix;
 pub(crate) mod sidecar;
 pub mod stack;
+pub mod verified;
 
 pub use disk::Disk;
 pub use memory::Memory;
 pub use stack::Stack;
+pub use verified::Verified;
 
 use crate::{Entry, Error};
 use futures_core::future::BoxFuture;

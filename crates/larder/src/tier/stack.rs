@@ -1,6 +1,6 @@
 //! The stack: memory above the other tiers, asked from the top down.
 
-use super::{Memory, Selection, Tier, Usage, sidecar::Sidecar};
+use super::{Memory, Selection, Tier, Usage, Verified, sidecar::Sidecar};
 use crate::{Entry, Error, stats::Event};
 use futures_core::future::BoxFuture;
 use larder_core::{Timestamp, record::Want};
@@ -17,6 +17,8 @@ pub struct Stack {
     memory: Option<Memory>,
     below: Vec<Below>,
     sidecar: Arc<Sidecar>,
+    /// Invalidations are told in `sidecar`: memory can judge for itself what was asked for before one.
+    is_informed: bool,
 }
 
 struct Below {
@@ -25,16 +27,20 @@ struct Below {
 }
 
 impl Stack {
-    /// `memory_bytes` of memory (0: none) above `below`. Nobody else writes to `below`, or there is no memory tier.
+    /// `memory_bytes` of memory (0: none) above `below`. Nobody else writes to `below`, or there is no memory tier. What
+    /// a tier below answers is verified.
     #[must_use]
     pub fn new(memory_bytes: u64, below: Vec<Arc<dyn Tier>>) -> Self {
-        Self::with(memory_bytes, below, Arc::new(Sidecar::private()))
+        let is_informed = below.is_empty();
+        let below = below.into_iter().map(|tier| Arc::new(Verified::new(tier)) as Arc<dyn Tier>).collect();
+        Self { is_informed, ..Self::with(memory_bytes, below, Arc::new(Sidecar::private())) }
     }
 
+    /// The same over tiers that verify for themselves and tell their invalidations in `sidecar`.
     pub(crate) fn with(memory_bytes: u64, below: Vec<Arc<dyn Tier>>, sidecar: Arc<Sidecar>) -> Self {
         let memory = (memory_bytes > 0).then(|| Memory::with(memory_bytes, Arc::clone(&sidecar), below.is_empty()));
         let below = below.into_iter().map(|tier| Below { tier, is_warned: AtomicBool::new(false) }).collect();
-        Self { memory, below, sidecar }
+        Self { memory, below, sidecar, is_informed: true }
     }
 
     /// The entry that answers `want`, and which tier had it.
@@ -66,7 +72,7 @@ impl Stack {
     }
 
     /// Keeps `entry` in every tier below memory, which takes it when it is first asked for; where no tier below keeps it,
-    /// in memory. The first error, when all were tried.
+    /// in memory, if that knows of invalidations. The first error, when all were tried.
     async fn keep(&self, entry: Entry, now: Timestamp) -> Result<(), Error> {
         let (token, mut kept, mut first) = (self.sidecar.token(&entry.record.key), false, Ok(()));
         for below in &self.below {
@@ -78,13 +84,11 @@ impl Stack {
                 }
             }
         }
-        if kept {
-            // What memory holds of this key is older now. Tiers that share the sidecar have said so already.
-            self.sidecar.touch(&entry.record.key);
-        }
         match &self.memory {
-            Some(memory) if !kept => memory.keep_if_wanted(entry, token),
-            _ => {}
+            Some(memory) if !kept && self.is_informed => memory.keep_if_wanted(entry, token),
+            // What memory holds of this key may be older now, also where a tier says that it failed. Tiers that share the
+            // sidecar have said so already.
+            _ => self.sidecar.touch(&entry.record.key),
         }
         first
     }

@@ -66,6 +66,41 @@ async fn an_invalidation_beats_the_flight_that_began_before_it() {
     assert_eq!(origin.calls(), 2);
 }
 
+/// Whoever asks after a write has been told that it is done is not given what was asked for before.
+#[tokio::test]
+async fn who_comes_after_an_invalidation_does_not_follow_a_flight_from_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let gates = [Gate::new(), Gate::new()];
+    let held = gates.clone();
+    let origin = Scripted::new(move |n, _| {
+        let reply = Reply::status(200);
+        match n {
+            0 => reply.headers_after(&held[0]).piece("asked before"),
+            1 => reply.piece("asked ").wait(&held[1]).piece("after"),
+            _ => Reply::status(500),
+        }
+    });
+    let cache = open(dir.path());
+    let ask = || {
+        let (cache, origin) = (cache.clone(), origin.clone());
+        tokio::spawn(async move { get(&cache, &origin, question("a")).await.body })
+    };
+    let before = ask();
+    origin.called(1).await;
+    let what = Selection { service: Some("chat".to_owned()), ..Selection::default() };
+    cache.remove(&what, now()).await.unwrap();
+    let after = [ask(), ask()];
+    tokio::time::timeout(std::time::Duration::from_secs(20), origin.called(2)).await.expect("nobody asks anew");
+    gates.iter().for_each(Gate::open);
+    assert_eq!(before.await.unwrap(), "asked before");
+    for after in after {
+        assert_eq!(after.await.unwrap(), "asked after");
+    }
+    cache.landed().await;
+    assert_eq!(get(&cache, &origin, question("a")).await.body, "asked after");
+    assert_eq!(origin.calls(), 2);
+}
+
 #[tokio::test]
 async fn accepted_credentials_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,12 +2,13 @@
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use larder::{Body, Entry, Error, flight::Shelf, stats::Event};
-use larder_core::{Record, Timestamp, record::Want, share::CredentialDigest};
+use larder_core::{QueryKey, Record, Timestamp, record::Want, share::CredentialDigest};
 use larder_testkit::Gate;
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(crate) struct MemoryShelf {
     pub(crate) broken: bool,
     /// Puts wait for this.
     pub(crate) gate: Option<Gate>,
+    /// Puts take so long.
+    pub(crate) slow_put: Duration,
     /// The first look-up is told after this.
     pub(crate) slow_get: Mutex<Option<Gate>>,
     /// Told when a put begins.
@@ -74,6 +77,9 @@ impl Shelf for MemoryShelf {
             if let Some(gate) = &self.gate {
                 gate.passed().await;
             }
+            if !self.slow_put.is_zero() {
+                tokio::time::sleep(self.slow_put).await;
+            }
             if self.broken {
                 return Err(failure());
             }
@@ -82,6 +88,11 @@ impl Shelf for MemoryShelf {
             Ok(())
         }
         .boxed()
+    }
+
+    fn forget(&self, key: QueryKey, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        self.entries.lock().unwrap().retain(|entry| entry.record.key != key);
+        async { Ok(()) }.boxed()
     }
 
     fn generation(&self, _service: &str, _operation: &str) -> u64 {

@@ -104,6 +104,36 @@ async fn confirmed_by_the_origin() {
     assert_eq!((counted(Event::Hit), counted(Event::Miss), counted(Event::ApiCall)), (3, 1, 2));
 }
 
+/// The 304 itself says that nothing is to be kept: what is stored goes, and nobody but the one who asked is given it.
+#[tokio::test(start_paused = true)]
+async fn confirmed_and_no_longer_to_be_kept() {
+    for word in ["no-store", "private"] {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let world = World::new(Scripted::new(move |_, seen| {
+            if seen.headers.contains_key("if-none-match") {
+                Reply::status(304).header("etag", "\"v1\"").header("cache-control", word).headers_after(&held)
+            } else {
+                Reply::ok("body").header("etag", "\"v1\"")
+            }
+        }));
+        let team = || question("a").share(larder_core::Share::Team, "one");
+        world.get(team()).await;
+        later(3600);
+        let leader = world.begin(team());
+        world.origin.called(2).await;
+        let follower = world.begin(team());
+        settle().await;
+        gate.open();
+        for got in [leader.await.unwrap(), follower.await.unwrap()] {
+            assert_eq!((got.body.as_str(), got.status, got.how), ("body", 200, How::Revalidated), "{word}");
+        }
+        assert_eq!((world.origin.calls(), world.shelf.kept()), (3, 0), "{word}: each has asked for himself");
+        world.get(team()).await;
+        assert!(!world.origin.seen()[3].headers.contains_key("if-none-match"), "{word}: nothing is left to confirm");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_clients_own_limits() {
     let world = World::new(Scripted::new(|n, _| Reply::ok(format!("answer {n}"))));

@@ -240,6 +240,28 @@ async fn a_head_is_kept_without_a_body_and_given_to_no_get() {
     assert_eq!((world.origin.calls(), world.shelf.kept()), (2, 2));
 }
 
+/// At once, too: whoever wants the body does not follow who does not, nor the other way round.
+#[tokio::test(start_paused = true)]
+async fn a_head_and_a_get_are_two_flights() {
+    let gate = Gate::new();
+    let world = World::new(Scripted::replies([Reply::ok("one two").headers_after(&gate)]));
+    let ask = |is_head: bool| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            let call = if is_head { world.origin.call_head() } else { world.origin.call() };
+            read(answer(world.shelf.clone(), &world.flights, question("a"), call, now).await.unwrap()).await
+        })
+    };
+    let asking: Vec<_> = [true, false, true, false].map(|is_head| (is_head, ask(is_head))).into();
+    settle().await;
+    gate.open();
+    for (is_head, one) in asking {
+        let got = one.await.unwrap();
+        assert_eq!((got.body.as_str(), got.error), (if is_head { "" } else { "one two" }, None));
+    }
+    assert_eq!((world.origin.calls(), world.shelf.kept()), (2, 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn stored_is_said_of_what_is_known_to_be_whole() {
     let never = Gate::new();

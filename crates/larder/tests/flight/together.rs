@@ -137,6 +137,25 @@ async fn a_store_that_hangs_delays_the_end_by_a_second_at_most() {
     assert!(begun.elapsed() <= Duration::from_secs(1));
 }
 
+/// The answer's end is not held back for a slow store; a graceful end waits until the store has it.
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_store_is_still_getting_is_in_the_air() {
+    let store = Gate::new();
+    let shelf = MemoryShelf { gate: Some(store.clone()), ..MemoryShelf::default() };
+    let world = World::with(Scripted::replies([Reply::ok("one")]), shelf, Limits::default());
+    assert_eq!(world.get(question("a")).await.body, "one");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let landed = tokio::spawn({
+        let world = world.clone();
+        async move { world.flights.landed().await }
+    });
+    settle().await;
+    assert!(!landed.is_finished(), "the store has nothing yet");
+    store.open();
+    landed.await.unwrap();
+    assert_eq!(world.shelf.kept(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_origin_that_panics_hangs_nobody() {
     struct Panics;

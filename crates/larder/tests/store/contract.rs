@@ -1,84 +1,41 @@
 //! The tier contract, over every tier there is.
 
 use crate::options;
+use futures_core::future::BoxFuture;
 use larder::{
-    Cache, Options,
-    tier::{Disk, Memory, Stack, Tier},
+    Cache, Entry, Error, Options,
+    tier::{Disk, Memory, Selection, Stack, Tier, Usage},
 };
+use larder_core::{Timestamp, record::Want};
 use larder_testkit::{
+    clock::START,
     contract::{Subject, contract},
-    faulty::Faulty,
+    entry::{bytes_of, entry, want},
+    faulty::{Fault, Faulty},
 };
 use std::sync::Arc;
 use tempfile::TempDir;
 
-struct Under<G> {
-    tier: Arc<dyn Tier>,
-    generation: G,
-    forgets: bool,
-    largest: usize,
-    _folder: Option<TempDir>,
-}
-
-impl<G: Fn(&str, &str) -> u64> Subject for Under<G> {
-    fn tier(&self) -> Arc<dyn Tier> {
-        Arc::clone(&self.tier)
-    }
-
-    fn generation(&self, service: &str, operation: &str) -> u64 {
-        (self.generation)(service, operation)
-    }
-
-    fn forgets(&self) -> bool {
-        self.forgets
-    }
-
-    fn largest(&self) -> usize {
-        self.largest
-    }
-}
+const MIB: u64 = 1 << 20;
 
 #[test]
 fn memory() {
-    contract(|| {
-        let tier = Arc::new(Memory::new(64 << 20));
-        let asked = Arc::clone(&tier);
-        let generation = move |service: &str, operation: &str| asked.generation(service, operation);
-        Under { tier, generation, forgets: false, largest: 2 << 20, _folder: None }
-    });
+    contract(|| Subject::new(Memory::new(64 * MIB), Memory::generation).up_to(2 << 20));
 }
 
 #[test]
 fn disk() {
-    contract(|| {
-        let folder = TempDir::new().unwrap();
-        let tier = Arc::new(Disk::open(&options(folder.path())).unwrap());
-        let asked = Arc::clone(&tier);
-        let generation = move |service: &str, operation: &str| asked.generation(service, operation).unwrap();
-        Under { tier, generation, forgets: false, largest: 64 << 20, _folder: Some(folder) }
-    });
+    contract(|| on_disk(false, |disk| disk));
 }
 
 #[test]
 fn durable_disk() {
-    contract(|| {
-        let folder = TempDir::new().unwrap();
-        let tier = Arc::new(Disk::open(&Options { durable: true, ..options(folder.path()) }).unwrap());
-        let asked = Arc::clone(&tier);
-        let generation = move |service: &str, operation: &str| asked.generation(service, operation).unwrap();
-        Under { tier, generation, forgets: false, largest: 1 << 20, _folder: Some(folder) }
-    });
+    contract(|| on_disk(true, |disk| disk).up_to(1 << 20));
 }
 
 #[test]
-fn stack_of_memory_and_disk() {
-    contract(|| {
-        let folder = TempDir::new().unwrap();
-        let disk = Arc::new(Disk::open(&options(folder.path())).unwrap());
-        let tier = Arc::new(Stack::new(16 << 20, vec![Arc::clone(&disk) as Arc<dyn Tier>]));
-        let generation = move |service: &str, operation: &str| disk.generation(service, operation).unwrap();
-        Under { tier, generation, forgets: false, largest: 2 << 20, _folder: Some(folder) }
-    });
+fn memory_above_disk() {
+    contract(|| on_disk(false, |disk| Stack::new(64 * MIB, vec![Arc::new(disk)])));
 }
 
 #[test]
@@ -86,46 +43,69 @@ fn the_cache() {
     contract(|| {
         let folder = TempDir::new().unwrap();
         let cache = Cache::open(options(folder.path())).unwrap();
-        let tier = Arc::new(OfCache(cache.clone()));
-        let generation = move |service: &str, operation: &str| cache.generation(service, operation);
-        Under { tier, generation, forgets: false, largest: 2 << 20, _folder: Some(folder) }
+        Subject::new(OfCache(cache), |cache, service, operation| cache.0.generation(service, operation)).holding(folder)
     });
 }
 
 #[test]
 fn the_cache_without_a_store() {
     contract(|| {
-        let cache = Cache::without_store(64 << 20);
-        let tier = Arc::new(OfCache(cache.clone()));
-        let generation = move |service: &str, operation: &str| cache.generation(service, operation);
-        Under { tier, generation, forgets: false, largest: 2 << 20, _folder: None }
+        let cache = OfCache(Cache::without_store(64 * MIB));
+        Subject::new(cache, |cache, service, operation| cache.0.generation(service, operation)).up_to(2 << 20)
     });
 }
 
 #[test]
-fn a_faulty_tier_is_always_a_miss_and_never_a_wrong_answer() {
-    for memory_bytes in [0, 16 << 20] {
+fn a_slow_tier_is_only_slow() {
+    for memory_bytes in [0, 64 * MIB] {
+        contract(|| on_disk(false, |disk| above(memory_bytes, [faulty(disk, Fault::Delay(3), 1)])).up_to(1 << 20));
+    }
+}
+
+#[test]
+fn a_tier_that_always_fails_is_a_miss_and_the_next_one_answers() {
+    for memory_bytes in [0, 64 * MIB] {
         contract(|| {
-            let folder = TempDir::new().unwrap();
-            let disk = Arc::new(Disk::open(&options(folder.path())).unwrap());
-            let faulty = Arc::new(Faulty::new(Arc::clone(&disk) as Arc<dyn Tier>, 1));
-            let tier = Arc::new(Stack::new(memory_bytes, vec![faulty as Arc<dyn Tier>]));
-            let generation = move |service: &str, operation: &str| disk.generation(service, operation).unwrap();
-            Under { tier, generation, forgets: true, largest: 1 << 20, _folder: Some(folder) }
+            on_disk(false, |disk| above(memory_bytes, [faulty(nothing(), Fault::Error, 1), Arc::new(disk)])).erring()
         });
     }
 }
 
 #[test]
+fn a_tier_that_reports_failures_loses_nothing_by_it() {
+    contract(|| {
+        let tiers = |disk: Disk| [faulty(disk.clone(), Fault::ErrorAfter, 3), Arc::new(disk) as Arc<dyn Tier>];
+        on_disk(false, |disk| above(64 * MIB, tiers(disk))).erring()
+    });
+}
+
+#[test]
+fn a_tier_that_lies_is_a_miss_and_the_next_one_answers() {
+    for (memory_bytes, every) in [(0, 1), (64 * MIB, 1), (0, 3), (64 * MIB, 3)] {
+        contract(|| {
+            let tiers = |disk: Disk| [faulty(disk.clone(), Fault::Lie, every), Arc::new(disk) as Arc<dyn Tier>];
+            on_disk(false, |disk| above(memory_bytes, tiers(disk))).up_to(1 << 20)
+        });
+    }
+}
+
+#[test]
+fn a_faulty_tier_alone_gives_no_wrong_answer() {
+    for (fault, every) in [(Fault::Error, 1), (Fault::ErrorAfter, 2), (Fault::Lie, 1)] {
+        for memory_bytes in [0, 64 * MIB] {
+            contract(|| {
+                on_disk(false, |disk| above(memory_bytes, [faulty(disk, fault, every)])).forgetting().up_to(1 << 20)
+            });
+        }
+    }
+}
+
+#[test]
 fn a_tier_that_fails_now_and_then_gives_no_answer_that_was_not_put() {
-    use larder_testkit::{
-        clock::START,
-        entry::{bytes_of, entry, want},
-    };
     for memory_bytes in [0, 64 << 10] {
         let folder = TempDir::new().unwrap();
         let disk = Arc::new(Disk::open(&options(folder.path())).unwrap());
-        let faulty = Arc::new(Faulty::new(disk, 3));
+        let faulty = Arc::new(Faulty::with(disk, Fault::Error, 3));
         let stack = Stack::new(memory_bytes, vec![Arc::clone(&faulty) as Arc<dyn Tier>]);
         let (mut failed, mut answered) = (0, 0);
         for n in 0..600u32 {
@@ -145,6 +125,28 @@ fn a_tier_that_fails_now_and_then_gives_no_answer_that_was_not_put() {
     }
 }
 
+/// What `make` builds over a store in a folder of its own.
+fn on_disk<T: Tier>(durable: bool, make: impl FnOnce(Disk) -> T) -> Subject {
+    let folder = TempDir::new().unwrap();
+    let disk = Disk::open(&Options { durable, ..options(folder.path()) }).unwrap();
+    let generation = disk.clone();
+    Subject::new(make(disk), move |_, service, operation| generation.generation(service, operation).unwrap())
+        .holding(folder)
+}
+
+/// Memory above `tiers`.
+fn above<const N: usize>(memory_bytes: u64, tiers: [Arc<dyn Tier>; N]) -> Stack {
+    Stack::new(memory_bytes, tiers.into())
+}
+
+fn faulty(tier: impl Tier, fault: Fault, every: u64) -> Arc<dyn Tier> {
+    Arc::new(Faulty::with(Arc::new(tier), fault, every))
+}
+
+fn nothing() -> Memory {
+    Memory::new(0)
+}
+
 /// The cache's own methods, as a tier.
 struct OfCache(Cache);
 
@@ -153,41 +155,29 @@ impl Tier for OfCache {
         "cache"
     }
 
-    fn get<'a>(
-        &'a self,
-        want: &'a larder_core::record::Want,
-        now: larder_core::Timestamp,
-    ) -> futures_core::future::BoxFuture<'a, Result<Option<larder::Entry>, larder::Error>> {
+    fn get<'a>(&'a self, want: &'a Want, now: Timestamp) -> BoxFuture<'a, Result<Option<Entry>, Error>> {
         Box::pin(async move { Ok(self.0.get(want, now).await?.map(|(entry, _)| entry)) })
     }
 
-    fn put(
-        &self,
-        entry: larder::Entry,
-        now: larder_core::Timestamp,
-    ) -> futures_core::future::BoxFuture<'_, Result<(), larder::Error>> {
+    fn put(&self, entry: Entry, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
         let record = Arc::unwrap_or_clone(entry.record);
         Box::pin(self.0.put(record, entry.body, entry.generation, now))
     }
 
-    fn remove<'a>(
-        &'a self,
-        what: &'a larder::tier::Selection,
-        now: larder_core::Timestamp,
-    ) -> futures_core::future::BoxFuture<'a, Result<u64, larder::Error>> {
+    fn remove<'a>(&'a self, what: &'a Selection, now: Timestamp) -> BoxFuture<'a, Result<u64, Error>> {
         Box::pin(self.0.remove(what, now))
     }
 
     fn list<'a>(
         &'a self,
-        what: &'a larder::tier::Selection,
+        what: &'a Selection,
         limit: usize,
-        now: larder_core::Timestamp,
-    ) -> futures_core::future::BoxFuture<'a, Result<Vec<larder::Entry>, larder::Error>> {
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Entry>, Error>> {
         Box::pin(self.0.list(what, limit, now))
     }
 
-    fn usage(&self) -> larder::tier::Usage {
+    fn usage(&self) -> Usage {
         self.0.usage()
     }
 }

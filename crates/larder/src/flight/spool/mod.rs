@@ -12,13 +12,16 @@ pub(crate) use reader::{Reader, read_at};
 pub(crate) use writer::Writer;
 
 use super::Limits;
-use crate::OriginError;
+use crate::{
+    OriginError,
+    sync::{Mutex, MutexGuard},
+};
 use bytes::Bytes;
 use std::{
     collections::HashMap,
     fs::File,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 use tokio::sync::{Notify, watch};
 

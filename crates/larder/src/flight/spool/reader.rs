@@ -1,10 +1,10 @@
 //! Those who read a spool.
 
 use super::{End, Found, Progress, Spool};
-use crate::OriginError;
+use crate::{OriginError, sync::spawn_blocking};
 use bytes::Bytes;
 use std::{fs::File, io, os::unix::fs::FileExt as _, sync::Arc};
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::sync::watch;
 
 /// The most bytes that one read hands out.
 pub(super) const READ: u64 = 256 << 10;

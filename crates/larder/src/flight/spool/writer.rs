@@ -1,13 +1,16 @@
 //! The one who fills a spool.
 
+use super::super::Limits;
 use super::{End, Spool};
-use crate::{Body, OriginError, flight::Limits};
+use crate::{
+    Body, OriginError,
+    sync::{spawn_blocking, timeout},
+};
 use bytes::Bytes;
 use larder_core::BodyCid;
 use sha2::{Digest as _, Sha256};
 use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempPath;
-use tokio::{task::spawn_blocking, time::timeout};
 
 /// Once a file is there, pieces are gathered up to this size before they are written.
 const GATHER: u64 = 256 << 10;

@@ -78,4 +78,4 @@ def test_two_sdks_and_two_keys(world, sdks):
     assert len(world.asked) == 1
     other = world.where(ask)[:2] + (world.key + "-other",)
     assert good(world.sdk(*other)) == good(world.sdk(*world.where(ask)))
-    assert len(world.origin.of(world.key + "-other")) == 1
+    assert len(world.asked_with(world.key + "-other")) == 1

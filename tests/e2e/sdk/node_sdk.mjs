@@ -65,7 +65,9 @@ async function act(question, events) {
   const name = path.pop();
   const owner = path.reduce((at, part) => at[part], client(question));
   const signal = question.leave ? AbortSignal.timeout(question.leave * 1000) : undefined;
-  const { args, mode } = question;
+  const { mode } = question;
+  const { extra_body: extra, ...args } = question.args;
+  Object.assign(args, extra);
   // What stands in the path is given by position, and what has no body takes only options.
   const inPath = name === "retrieve" ? Object.values(args) : [];
   const call = (body) => (["list", "retrieve"].includes(name) ? owner[name](...inPath, ...(question.service === "openai" ? [] : [{}]), { signal }) : owner[name](body, { signal }));

@@ -47,7 +47,11 @@ class World:
     @property
     def asked(self):
         """The calls that the gateway made for this test."""
-        return self.origin.of(self.key)
+        return self.asked_with(self.key)
+
+    def asked_with(self, key):
+        """The calls that came to the origin with a credential."""
+        return [call for call in self.origin.calls if key_of(call.headers) == key]
 
     def wire(self, way="through"):
         return self.taps[way].exchanges(lambda e: key_of(e.asked).startswith(self.key))

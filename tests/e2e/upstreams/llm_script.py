@@ -76,7 +76,3 @@ class Script(Origin):
             waiting = self.plans.get(key_of(call.headers))
             found = waiting.pop(0) if waiting else answer
         return found(call) if callable(found) else found
-
-    def of(self, key):
-        """The calls that came with a credential."""
-        return [call for call in self.calls if key_of(call.headers) == key]

@@ -3,13 +3,19 @@ import asyncio
 import base64
 import concurrent.futures
 import functools
+import ssl
 import threading
 
 import anthropic
 import openai
 import pydantic
 
-KINDS = {"openai": (openai.OpenAI, openai.AsyncOpenAI), "anthropic": (anthropic.Anthropic, anthropic.AsyncAnthropic)}
+KINDS = {
+    "openai": ((openai.OpenAI, openai.DefaultHttpxClient), (openai.AsyncOpenAI, openai.DefaultAsyncHttpxClient)),
+    "anthropic": ((anthropic.Anthropic, anthropic.DefaultHttpxClient), (anthropic.AsyncAnthropic, anthropic.DefaultAsyncHttpxClient)),
+}
+# Loading the certificates of the world takes longer than a test; nothing here speaks TLS.
+TLS = ssl.create_default_context()
 
 
 class Weather(pydantic.BaseModel):
@@ -60,8 +66,8 @@ class Sync:
         with self.lock:
             wanted = (ask.service, base, key, retries, timeout, repr(headers))
             if wanted not in self.clients:
-                made = KINDS[ask.service][self.which](base_url=base, api_key=key, max_retries=retries, timeout=timeout, default_headers=headers)
-                self.clients[wanted] = made
+                kind, pool = KINDS[ask.service][self.which]
+                self.clients[wanted] = kind(base_url=base, api_key=key, max_retries=retries, timeout=timeout, default_headers=headers, http_client=pool(verify=TLS))
             return self.clients[wanted]
 
     def __call__(self, ask, base, key, take=None, leave=None, **options):

@@ -11,6 +11,12 @@ sys.path.insert(0, str(HERE))
 
 from support.origin import Origin  # noqa: E402
 from support.program import Home, free_port  # noqa: E402
+from sdk.node_sdk import Node  # noqa: E402
+from sdk.python_sdk import Async, Sync  # noqa: E402
+from sdk.world import World  # noqa: E402
+from upstreams.llm_script import Script  # noqa: E402
+
+SDKS = {kind.name: kind for kind in (Sync, Async, Node)}
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +86,62 @@ def home(homes):
 def gateway(home, llm):
     """A gateway whose openai and anthropic are the counted LLM server."""
     return home.serve(openai=llm.url, anthropic=llm.url)
+
+
+@pytest.fixture(scope="session")
+def sdks():
+    """The official SDKs by name, each started when it is first needed."""
+    made = {}
+
+    class Lazily(dict):
+        def __missing__(self, name):
+            self[name] = made[name] = SDKS[name]()
+            return self[name]
+
+        def values(self):
+            return [self[name] for name in SDKS]
+
+    yield Lazily()
+    for sdk in made.values():
+        sdk.close()
+
+
+@pytest.fixture(params=SDKS)
+def sdk(request, sdks):
+    """Each of the official SDKs."""
+    return sdks[request.param]
+
+
+@pytest.fixture(scope="session")
+def scripted():
+    """An origin that repeats itself to the byte."""
+    origin = Script()
+    yield origin
+    origin.stop()
+
+
+@pytest.fixture(scope="session")
+def scripted_gateway(tmp_path_factory, binary, scripted):
+    """A gateway before `scripted` for all tests: each has a credential of its own."""
+    home = Home(tmp_path_factory.mktemp("scripted") / "home", binary)
+    yield home.serve(openai=scripted.url, anthropic=scripted.url)
+    home.close()
+
+
+@pytest.fixture
+def world(sdk, scripted_gateway, scripted):
+    """An SDK, the gateway and the scripted origin."""
+    made = World(sdk, scripted_gateway.port, scripted)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_world(sdk, home):
+    """The same with an origin and a gateway of its own, to be stopped."""
+    origin = Script()
+    gateway = home.serve(openai=origin.url, anthropic=origin.url)
+    made = World(sdk, gateway.port, origin)
+    yield made
+    made.close()
+    origin.stop()

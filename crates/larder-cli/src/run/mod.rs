@@ -14,6 +14,7 @@ mod git;
 mod input;
 mod judge;
 mod keep;
+mod lane;
 mod log;
 mod output;
 mod program;

@@ -73,8 +73,7 @@ impl Runner {
         leader: Option<&Leader>,
     ) -> Result<Ending, NotRunnable> {
         let shelf = Shelf::open(settings, &keep);
-        let stdin = keep.take_input().into_stdio();
-        let command = child::command(program, self.args(), self.depth);
+        let stdin = keep.take_input().into_descriptor();
         let land = |kept| leader.into_iter().for_each(|leader| leader.land(kept));
         let mut why_not = None;
         let finished = |finished| {
@@ -82,7 +81,8 @@ impl Runner {
             land(why_not.is_none());
         };
         let told = Told { given_up: &|| land(false), finished };
-        let ran = stdin.and_then(|stdin| child::run_captured(command, stdin, keep.is_one_output(), told));
+        let call = |stdin| self.call(program, stdin);
+        let ran = stdin.and_then(|stdin| child::run_captured(&call(stdin), keep.is_one_output(), told));
         let (ending, failed) = ran.map_err(|error| {
             land(false);
             NotRunnable::from_start(&program.name, &error)
@@ -127,7 +127,7 @@ impl Runner {
         let form = if keep.is_one_output() { Form::One } else { Form::Two };
         let stdin = match keep.take_input() {
             Input::Inherited => Stdio::null(),
-            input => input.into_stdio()?,
+            input => input.into_descriptor()?.map_or_else(Stdio::null, Stdio::from),
         };
         // Its own process group: a Ctrl-C that is meant for what follows us does not reach it.
         Command::new(std::env::current_exe()?)

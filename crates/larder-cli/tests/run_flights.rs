@@ -125,3 +125,72 @@ fn a_runner_whose_tool_left_somebody_behind_can_be_ended() {
     let left = fs::read_to_string(desk.path("count.pid")).unwrap();
     assert!(Command::new("kill").arg(left.trim()).status().unwrap().success());
 }
+
+/// Within a time that only a hang exceeds.
+fn ends_soon(mut child: Child) -> run_support::Seen {
+    let (start, mut hangs) = (Instant::now(), false);
+    // What it writes is more than a pipe holds: somebody must read while we wait.
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let read = |source: &mut dyn std::io::Read| std::io::read_to_string(source).unwrap();
+    std::thread::scope(|scope| {
+        let out = scope.spawn(|| read(&mut out));
+        let err = scope.spawn(|| read(&mut err));
+        while child.try_wait().unwrap().is_none() {
+            hangs = start.elapsed() > Duration::from_secs(30);
+            if hangs {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let code = child.wait().unwrap().code();
+        assert!(!hangs, "it hangs");
+        run_support::Seen { out: out.join().unwrap(), err: err.join().unwrap(), code }
+    })
+}
+
+/// More than pipes hold, on both outputs.
+const MUCH: &str = "echo x >> $COUNT; seq 1 100000; seq 1 50000 >&2; exit 0";
+
+#[test]
+fn a_leader_whose_reader_stands_still_keeps_nobody_waiting() {
+    let desk = Desk::new();
+    let leader = start(desk.sh(MUCH));
+    desk.wait_for_count(1);
+    let follower = ends_soon(start(desk.sh(MUCH)));
+    assert_eq!((follower.out.lines().count(), follower.err.lines().count()), (100_000, 50_000));
+    assert_eq!((desk.count(), flights(&desk)), (1, 0), "the leader's run answered it");
+    let leader = ends_soon(leader);
+    assert_eq!(leader, follower, "and its own reader gets all of it later");
+}
+
+#[test]
+fn a_leader_that_writes_more_than_is_kept_keeps_nobody_waiting_either() {
+    let desk = Desk::new();
+    let endless = "echo x >> $COUNT; [ $(wc -l < $COUNT) = 1 ] && exec yes; echo mine";
+    let mut leader = start(desk.sh(endless));
+    desk.wait_for_count(1);
+    let follower = ends_soon(start(desk.sh(endless)));
+    assert_eq!((follower.out.as_str(), desk.count()), ("mine\n", 2));
+    let memory = fs::read_to_string(format!("/proc/{}/status", leader.id())).unwrap();
+    let peak: u64 = memory.lines().find_map(|line| line.strip_prefix("VmHWM:")).map(kilobytes).unwrap();
+    assert!(peak < 200 << 10, "{peak} KiB for 64 MiB of output that nobody reads");
+    drop(leader.stdout.take());
+    assert_eq!(leader.wait().unwrap().signal(), Some(13), "and ends when its reader goes");
+}
+
+fn kilobytes(text: &str) -> u64 {
+    text.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_leader_that_is_stopped_keeps_nobody_waiting_for_ever() {
+    let desk = Desk::new();
+    let script = "echo x >> $COUNT; [ $(wc -l < $COUNT) = 1 ] && sleep 1; echo out";
+    let leader = start(desk.sh(script));
+    desk.wait_for_count(1);
+    send(&leader, "-STOP");
+    let follower = ends_soon(start(desk.sh(script)));
+    send(&leader, "-CONT");
+    assert_eq!((follower.out.as_str(), desk.count()), ("out\n", 2));
+    assert_eq!(ends_soon(leader).out, "out\n");
+}

@@ -304,3 +304,19 @@ fn the_log_says_what_was_done_where_it_is_asked_for() {
         assert_eq!(run(log, "team"), text("x\n", "", 0), "{log}");
     }
 }
+
+/// `execvp`'s way with a file that the system cannot execute, and so every shell's, `env`'s and `timeout`'s.
+#[test]
+fn a_script_without_an_interpreter_line_is_run_by_the_shell() {
+    let desk = Desk::new();
+    let path = desk.tool("bare", "");
+    let script = "cat > \"$0\" <<'X'\necho x >> $COUNT; echo \"$# $2\"; cat\nX";
+    assert!(std::process::Command::new("sh").args(["-c", script]).arg(&path).status().unwrap().success());
+    for ttl in [&["--ttl", "1h"][..], &[]] {
+        for _ in 0..2 {
+            let command = desk.larder(&[ttl, &["--", "bare", "a", "b c"]].concat());
+            assert_eq!(run_support::with_stdin(command, b"in"), text("2 b c\nin", "", 0), "{ttl:?}");
+        }
+    }
+    assert_eq!(desk.count(), 3, "one kept, two untouched");
+}

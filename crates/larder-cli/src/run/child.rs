@@ -5,18 +5,19 @@ use super::{
     ending::Ending,
     output::Stream,
     program::Program,
-    signals,
+    signals::{self, Watch},
 };
 use crate::env;
+use rustix::io::Errno;
 use std::{
     ffi::OsString,
     io,
-    os::unix::process::CommandExt as _,
-    process::{Command, Stdio},
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    process::{Child, Command},
     thread,
 };
 
-/// A tool that has run under larder's eyes.
+/// A tool that has ended under larder's eyes, with all that it wrote.
 pub(crate) struct Finished {
     /// How it ended.
     pub(crate) ending: Ending,
@@ -26,41 +27,111 @@ pub(crate) struct Finished {
     pub(crate) elapsed_ms: u64,
 }
 
-/// A command for `program`, one runner deeper than this one.
-pub(crate) fn command(program: &Program, args: &[OsString], depth: u32) -> Command {
-    let mut command = Command::new(&program.path);
-    command.arg0(&program.name).args(args).env(env::DEPTH.name, (depth + 1).to_string());
-    command
+/// Who is told of a run before its output has been passed on: those who wait for it need not wait for our reader.
+pub(crate) struct Told<'a, F> {
+    /// The run will certainly not be kept.
+    pub(crate) given_up: &'a (dyn Fn() + Sync),
+    /// The tool has ended, and all that it wrote is here.
+    pub(crate) finished: F,
+}
+
+/// What is to be started.
+pub(crate) struct Call<'a> {
+    /// The program.
+    pub(crate) program: &'a Program,
+    /// What follows its name.
+    pub(crate) args: &'a [OsString],
+    /// How deep this runner is; the tool is one deeper.
+    pub(crate) depth: u32,
+    /// Its standard input, where it is not ours.
+    pub(crate) stdin: Option<OwnedFd>,
+}
+
+/// Who runs what the system says it cannot execute: a script without an interpreter line (POSIX's `execvp`).
+const SHELL: &str = "/bin/sh";
+
+impl Call<'_> {
+    fn command(&self, by_shell: bool) -> io::Result<Command> {
+        let mut command = match by_shell {
+            false => Command::new(&self.program.path),
+            true => Command::new(SHELL),
+        };
+        match by_shell {
+            false => command.arg0(&self.program.name),
+            true => command.arg(&self.program.path),
+        };
+        command.args(self.args).env(env::DEPTH.name, (self.depth + 1).to_string());
+        if let Some(stdin) = &self.stdin {
+            command.stdin(stdin.try_clone()?);
+        }
+        Ok(command)
+    }
+
+    /// Starts it; `prepare` gives it its outputs.
+    fn start(&self, prepare: impl Fn(&mut Command) -> io::Result<()>) -> io::Result<(Child, Watch)> {
+        let start = |by_shell| {
+            let mut command = self.command(by_shell)?;
+            prepare(&mut command)?;
+            signals::start(&mut command)
+        };
+        start(false).or_else(|error| if is_no_program(&error) { start(true) } else { Err(error) })
+    }
+}
+
+fn is_no_program(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOEXEC)
 }
 
 /// Runs it and captures what it writes, until both outputs are closed: like a pipe of the shell's this waits for
-/// whoever the tool leaves behind with its output open.
-pub(crate) fn run_captured(mut command: Command, stdin: Stdio, one_output: bool) -> io::Result<Finished> {
+/// whoever the tool leaves behind with its output open. How it ended, and why its output could not be written.
+pub(crate) fn run_captured(
+    call: &Call<'_>,
+    one_output: bool,
+    told: Told<'_, impl FnOnce(Finished)>,
+) -> io::Result<(Ending, Option<Errno>)> {
     let (out, out_writer) = io::pipe()?;
     let (err, err_writer) = match one_output {
         true => (None, out_writer.try_clone()?),
         false => io::pipe().map(|(reader, writer)| (Some(reader), writer))?,
     };
-    let capture = Capture::new(LIMIT);
-    let (mut child, watch) = signals::start(command.stdin(stdin).stdout(out_writer).stderr(err_writer))?;
-    // The command holds the pipes' writing ends: without this there would never be an end to read.
-    drop(command);
+    let capture = Capture::new(LIMIT, told.given_up);
+    let mut sources = Vec::new();
+    for (source, stream) in [(Some(out), Stream::Out), (err, Stream::Err)] {
+        source.map(|source| io::pipe().map(|gone| sources.push((source, stream, gone)))).transpose()?;
+    }
+    let (mut child, watch) = call.start(|command| {
+        command.stdout(out_writer.try_clone()?).stderr(err_writer.try_clone()?);
+        Ok(())
+    })?;
+    // As long as these are open there would never be an end to read.
+    drop((out_writer, err_writer));
+    let capture = &capture;
     let ending = thread::scope(|scope| {
-        scope.spawn(|| capture.pump(out, Stream::Out));
-        err.map(|err| scope.spawn(|| capture.pump(err, Stream::Err)));
-        watch.wait(&mut child)
+        let readers: Vec<_> = sources
+            .into_iter()
+            .map(|(source, stream, (gone, hang_up))| {
+                scope.spawn(move || capture.pass_on(stream, hang_up, |bytes| stream.write_all(bytes)));
+                scope.spawn(move || capture.read(source, stream, &gone))
+            })
+            .collect();
+        let ending = watch.wait(&mut child)?;
+        readers.into_iter().for_each(|reader| drop(reader.join()));
+        let (kept, elapsed_ms) = capture.settle();
+        (told.finished)(Finished { ending, kept, elapsed_ms });
+        Ok(ending)
     });
-    let (kept, elapsed_ms) = capture.finish();
-    Ok(Finished { ending: ending?, kept, elapsed_ms })
+    ending.map(|ending: Ending| (ending, capture.failed()))
 }
 
 /// Runs it untouched and waits for it.
-pub(crate) fn run_through(mut command: Command) -> io::Result<Ending> {
-    let (mut child, watch) = signals::start(&mut command)?;
+pub(crate) fn run_through(call: &Call<'_>) -> io::Result<Ending> {
+    let (mut child, watch) = call.start(|_| Ok(()))?;
     watch.wait(&mut child)
 }
 
 /// Becomes it. Comes back only where it cannot be started.
-pub(crate) fn become_it(mut command: Command) -> io::Error {
-    command.exec()
+pub(crate) fn become_it(call: &Call<'_>) -> io::Error {
+    let become_by = |by_shell| call.command(by_shell).map_or_else(|error| error, |mut command| command.exec());
+    let error = become_by(false);
+    if is_no_program(&error) { become_by(true) } else { error }
 }

@@ -2,7 +2,8 @@
 //!
 //! Whoever holds the lock runs the tool; the others wait for the lock. When the leader is done it writes one byte into
 //! the file, takes the file's name away, and lets go: everybody who waited finds the byte and does not wait for one
-//! another. A leader that dies leaves no byte, and the next one leads.
+//! another. A leader that dies leaves no byte, and the next one leads. One that is stopped (its terminal, its machine) does
+//! not touch the file any more: those who wait notice, and run for themselves.
 
 use rustix::fs::OFlags;
 use std::{
@@ -10,12 +11,23 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, SystemTime},
 };
 
 /// The run was kept: it is in the store.
 const KEPT: u8 = b'K';
 /// The run was not kept: everybody runs for himself.
 const NOT_KEPT: u8 = b'N';
+
+/// How often a leader shows that it goes on.
+const BEAT: Duration = Duration::from_secs(1);
+/// After so many of them without a sign it is not waited for.
+const SILENT: u32 = 5;
 
 /// What this process does.
 pub(crate) enum Role {
@@ -25,15 +37,18 @@ pub(crate) enum Role {
     Served,
     /// Another process ran it, and its output was not kept: run it, alone.
     Released,
-    /// Locks do not work here: run it, alone.
+    /// Locks do not work here, or whoever leads stands still: run it, alone.
     Alone,
 }
 
 /// The process that runs the tool. Dropped without a word (or killed): the next one leads.
 pub(crate) struct Leader {
-    file: File,
     path: PathBuf,
+    held: Arc<Held>,
 }
+
+/// The locked file; `None`: it has landed.
+type Held = Mutex<Option<File>>;
 
 /// Joins the flight `name` of the store `store`; waits while another process leads.
 pub(crate) fn join(store: &Path, name: &str) -> Role {
@@ -42,13 +57,16 @@ pub(crate) fn join(store: &Path, name: &str) -> Role {
 
 /// Leads the flight `name`, unless another process does: then there is nothing to do.
 pub(crate) fn lead(store: &Path, name: &str) -> Option<Leader> {
-    match entered(store, name, |file| file.try_lock().map_err(io::Error::from)) {
+    match entered(store, name, |file| file.try_lock().map(|()| file).map_err(io::Error::from)) {
         Role::Lead(leader) => Some(leader),
         Role::Served | Role::Released | Role::Alone => None,
     }
 }
 
-fn entered(store: &Path, name: &str, lock: fn(&File) -> io::Result<()>) -> Role {
+/// Locks a file, or says why not.
+type Lock = fn(File) -> io::Result<File>;
+
+fn entered(store: &Path, name: &str, lock: Lock) -> Role {
     match enter(&store.join("v1").join("flights"), name, lock) {
         Ok(role) => role,
         Err(error) => {
@@ -58,34 +76,53 @@ fn entered(store: &Path, name: &str, lock: fn(&File) -> io::Result<()>) -> Role 
     }
 }
 
-fn enter(folder: &Path, name: &str, lock: fn(&File) -> io::Result<()>) -> io::Result<Role> {
+fn enter(folder: &Path, name: &str, lock: Lock) -> io::Result<Role> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let path = folder.join(name);
     loop {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path)?;
+        let file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path)?;
         if !file.metadata()?.is_file() {
             // A FIFO: reading it would wait for ever.
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        lock(&file)?;
+        let mut file = lock(file)?;
         match outcome(&mut file)? {
             Some(KEPT) => return Ok(Role::Served),
             Some(_) => return Ok(Role::Released),
-            None if is_named(&file)? => return Ok(Role::Lead(Leader { file, path })),
+            None if is_named(&file)? => return Ok(Role::Lead(Leader::new(file, path))),
             // Somebody took the file's name away meanwhile: others meet at another file now.
             None => {}
         }
     }
 }
 
-fn wait_for(file: &File) -> io::Result<()> {
+fn wait_for(file: File) -> io::Result<File> {
     match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => file.lock(),
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => wait_for_beats(file, BEAT),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Waits for the lock as long as its holder shows itself. Beats are told by their change, not by any clock.
+fn wait_for_beats(file: File, beat: Duration) -> io::Result<File> {
+    let (watched, (tell, told)) = (file.try_clone()?, mpsc::channel());
+    // Where nobody waits for it any more, the file is closed, and the lock let go of, as soon as it is there.
+    thread::Builder::new().spawn(move || tell.send(file.lock().map(|()| file)))?;
+    let (mut last, mut silent) = (None, 0);
+    while silent < SILENT {
+        match told.recv_timeout(beat) {
+            Ok(locked) => return locked,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let seen = Some(watched.metadata()?.modified()?);
+        silent = if seen == last { silent + 1 } else { 0 };
+        last = seen;
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, "whoever leads this flight stands still"))
 }
 
 fn outcome(file: &mut File) -> io::Result<Option<u8>> {
@@ -99,10 +136,20 @@ fn is_named(file: &File) -> io::Result<bool> {
 }
 
 impl Leader {
-    /// Tells everybody who waits how it went, and lets go.
-    pub(crate) fn land(mut self, kept: bool) {
-        let byte = if kept { KEPT } else { NOT_KEPT };
-        let told = self.file.write_all(&[byte]);
+    fn new(file: File, path: PathBuf) -> Self {
+        let held = Arc::new(Mutex::new(Some(file)));
+        let beating = Arc::downgrade(&held);
+        // Without it the others wait less: no reason not to lead.
+        if let Err(error) = thread::Builder::new().spawn(move || beat(&beating)) {
+            tracing::debug!(%error, "nobody can show that this flight goes on");
+        }
+        Self { path, held }
+    }
+
+    /// Tells everybody who waits how it went, and lets go. The first word counts.
+    pub(crate) fn land(&self, kept: bool) {
+        let Some(mut file) = lock(&self.held).take() else { return };
+        let told = file.write_all(&[if kept { KEPT } else { NOT_KEPT }]);
         // The name goes away while the lock is held: nobody else can have opened a newer file under it.
         let removed = fs::remove_file(&self.path);
         if let Err(error) = told.and(removed) {
@@ -111,10 +158,25 @@ impl Leader {
     }
 }
 
+fn lock(held: &Held) -> MutexGuard<'_, Option<File>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows that the leader goes on, until it has landed.
+fn beat(held: &Weak<Held>) {
+    loop {
+        thread::sleep(BEAT);
+        let Some(held) = held.upgrade() else { return };
+        match &*lock(&held) {
+            Some(file) => drop(file.set_modified(SystemTime::now())),
+            None => return,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{sync::mpsc, thread, time::Duration};
 
     fn store() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
@@ -184,6 +246,37 @@ mod tests {
         let store = store();
         assert_eq!(followers(store.path(), drop), ["lead", "served", "served", "served"]);
         assert_eq!(files(store.path()), 0);
+    }
+
+    #[test]
+    fn a_leader_that_stands_still_is_not_waited_for_and_finds_nobody_in_its_way() {
+        let store = store();
+        let path = store.path().join("file");
+        let open = || File::options().create(true).truncate(false).write(true).open(&path).unwrap();
+        let held = open();
+        held.lock().unwrap();
+        let error = wait_for_beats(open(), Duration::from_millis(2)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(held);
+        open().lock().unwrap();
+    }
+
+    #[test]
+    fn one_that_shows_itself_is_waited_for() {
+        let store = store();
+        let path = store.path().join("file");
+        let open = || File::options().create(true).truncate(false).write(true).open(&path).unwrap();
+        let held = open();
+        held.lock().unwrap();
+        let follower = open();
+        let follower = thread::spawn(move || wait_for_beats(follower, Duration::from_millis(100)).is_ok());
+        for second in 0..10 {
+            thread::sleep(Duration::from_millis(100));
+            held.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+        }
+        assert!(!follower.is_finished());
+        drop(held);
+        assert!(follower.join().unwrap());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     fmt::Write as _,
     fs::File,
     io::{self, Read, Seek as _, Write as _},
-    process::Stdio,
+    os::fd::OwnedFd,
 };
 use tempfile::{SpooledData, SpooledTempFile, spooled_tempfile};
 
@@ -134,11 +134,12 @@ impl Input {
         }
     }
 
-    /// What the tool is given. Beyond the bound: the beginning is written into a pipe, and the rest after it.
-    pub(crate) fn into_stdio(self) -> io::Result<Stdio> {
+    /// What the tool is given; `None`: what we were given. Beyond the bound: the beginning is written into a pipe, and
+    /// the rest after it.
+    pub(crate) fn into_descriptor(self) -> io::Result<Option<OwnedFd>> {
         match self {
-            Self::Inherited => Ok(Stdio::inherit()),
-            Self::Read { spool, .. } => file(spool).map(Stdio::from),
+            Self::Inherited => Ok(None),
+            Self::Read { spool, .. } => file(spool).map(|file| Some(file.into())),
             Self::TooLarge(spool) => {
                 let (reader, writer) = io::pipe()?;
                 let mut whole = file(spool)?.chain(io::stdin());
@@ -147,7 +148,7 @@ impl Input {
                     let mut writer = writer;
                     let _ = io::copy(&mut whole, &mut writer);
                 });
-                Ok(Stdio::from(reader))
+                Ok(Some(reader.into()))
             }
         }
     }

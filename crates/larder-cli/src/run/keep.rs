@@ -3,7 +3,7 @@
 use super::{
     Runner,
     args::Form,
-    child::{self, Finished},
+    child::{self, Finished, Told},
     ending::{Ending, die_of},
     flight::{self, Leader, Role},
     input::Input,
@@ -57,30 +57,39 @@ impl Runner {
             leader.land(true);
             return self.hit(dir, &keep, &run);
         }
-        let (ending, kept) = self.miss(program, keep, settings);
-        leader.land(kept);
-        ending.map_or_else(|why| not_runnable(&why), Ending::follow)
+        self.miss(program, keep, settings, Some(&leader)).map_or_else(|why| not_runnable(&why), Ending::follow)
     }
 
     fn alone(&self, program: &Program, keep: Keep, settings: &Settings) -> ExitCode {
-        self.miss(program, keep, settings).0.map_or_else(|why| not_runnable(&why), Ending::follow)
+        self.miss(program, keep, settings, None).map_or_else(|why| not_runnable(&why), Ending::follow)
     }
 
-    /// Runs the tool and keeps its output if it may be kept; how it ended, and whether it was kept.
-    fn miss(&self, program: &Program, mut keep: Keep, settings: &Settings) -> (Result<Ending, NotRunnable>, bool) {
+    /// Runs the tool and keeps its output if it may be kept; how it ended. The leader lands as soon as that is known.
+    fn miss(
+        &self,
+        program: &Program,
+        mut keep: Keep,
+        settings: &Settings,
+        leader: Option<&Leader>,
+    ) -> Result<Ending, NotRunnable> {
         let shelf = Shelf::open(settings, &keep);
-        let stdin = keep.take_input().into_stdio();
-        let command = child::command(program, self.args(), self.depth);
-        let ran = stdin.and_then(|stdin| child::run_captured(command, stdin, keep.is_one_output()));
-        let finished = match ran {
-            Ok(finished) => finished,
-            Err(error) => return (Err(NotRunnable::from_start(&program.name, &error)), false),
+        let stdin = keep.take_input().into_descriptor();
+        let land = |kept| leader.into_iter().for_each(|leader| leader.land(kept));
+        let mut why_not = None;
+        let finished = |finished| {
+            why_not = shelve(&keep, shelf.as_ref(), finished).err();
+            land(why_not.is_none());
         };
-        let ending = told_of_failure(&finished);
-        let why_not = shelve(&keep, shelf.as_ref(), finished).err();
+        let told = Told { given_up: &|| land(false), finished };
+        let call = |stdin| self.call(program, stdin);
+        let ran = stdin.and_then(|stdin| child::run_captured(&call(stdin), keep.is_one_output(), told));
+        let (ending, failed) = ran.map_err(|error| {
+            land(false);
+            NotRunnable::from_start(&program.name, &error)
+        })?;
         let word = why_not.as_deref().map_or_else(|| "kept".to_owned(), |why| format!("not kept: {why}"));
         self.explain(&format!("miss; {word}; key={}", keep.plan.key));
-        (Ok(ending), why_not.is_none())
+        Ok(told_of_failure(ending, failed))
     }
 
     /// Writes what was kept as it was written, and ends as the tool ended.
@@ -116,7 +125,7 @@ impl Runner {
         let form = if keep.is_one_output() { Form::One } else { Form::Two };
         let stdin = match keep.take_input() {
             Input::Inherited => Stdio::null(),
-            input => input.into_stdio()?,
+            input => input.into_descriptor()?.map_or_else(Stdio::null, Stdio::from),
         };
         // Its own process group: a Ctrl-C that is meant for what follows us does not reach it.
         Command::new(std::env::current_exe()?)
@@ -137,8 +146,12 @@ impl Runner {
         let (Verdict::Keep(keep), Ok(dir)) = (judged.verdict, settings.store()) else { return ExitCode::SUCCESS };
         let Some(leader) = flight::lead(dir, &flight_name(&keep)) else { return ExitCode::SUCCESS };
         let is_fresh = store::look_up_fresh(dir, &keep).is_some();
-        let kept = is_fresh || self.miss(&judged.program, *keep, settings).1;
-        leader.land(kept);
+        if is_fresh {
+            leader.land(true);
+        } else {
+            // Nobody looks on: whoever asks next sees what came of it.
+            let _ = self.miss(&judged.program, *keep, settings, Some(&leader));
+        }
         ExitCode::SUCCESS
     }
 }
@@ -166,9 +179,9 @@ fn may_be_kept(keep: &Keep, finished: &Finished) -> Result<u8, String> {
     }
     let Ending::Code(code) = finished.ending else { return Err("it was ended by a signal".to_owned()) };
     let (out, err) = (kept.stream(Stream::Out), kept.stream(Stream::Err));
-    judge_run(&keep.matched, code, &out, &err)?;
+    judge_run(&keep.matched, code, out, err)?;
     let value_of = |name: &str| std::env::var_os(name).map(OsString::into_encoded_bytes);
-    match keep.matched.told_secret(&[&out, &err], value_of) {
+    match keep.matched.told_secret(&[out, err], value_of) {
         Some(name) => Err(format!("the output holds the value of `{name}`")),
         None => Ok(code),
     }
@@ -176,15 +189,15 @@ fn may_be_kept(keep: &Keep, finished: &Finished) -> Result<u8, String> {
 
 /// A tool whose output could not be written learns of it as a closed pipe, unless it has written all of it before;
 /// people are told what it really was. Lost output is no success, whatever the tool believes.
-fn told_of_failure(finished: &Finished) -> Ending {
-    let believed = matches!(finished.ending, Ending::Code(0) | Ending::Signal(SIGPIPE));
-    match finished.kept.failed {
+fn told_of_failure(ending: Ending, failed: Option<Errno>) -> Ending {
+    let believed = matches!(ending, Ending::Code(0) | Ending::Signal(SIGPIPE));
+    match failed {
         Some(Errno::PIPE) if believed => Ending::Signal(SIGPIPE),
         Some(error) if error != Errno::PIPE => {
             say(&format!("the output cannot be written: {error}"));
-            if believed { Ending::Code(1) } else { finished.ending }
+            if believed { Ending::Code(1) } else { ending }
         }
-        _ => finished.ending,
+        _ => ending,
     }
 }
 

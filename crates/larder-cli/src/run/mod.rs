@@ -14,6 +14,7 @@ mod git;
 mod input;
 mod judge;
 mod keep;
+mod lane;
 mod log;
 mod output;
 mod program;
@@ -27,15 +28,14 @@ pub(crate) use program::NotRunnable;
 
 use crate::{config::Settings, env, error::CliError};
 use args::{Form, Words};
+use child::Call;
+use ending::Ending;
 use input::Input;
 use judge::{Outputs, judge_for};
 use log::say;
 use output::Stream;
 use program::Program;
-use std::{
-    ffi::OsString,
-    process::{ExitCode, Stdio},
-};
+use std::{ffi::OsString, os::fd::OwnedFd, process::ExitCode};
 use store::Stale;
 
 /// So many runners around one another are two that call each other for ever.
@@ -143,35 +143,36 @@ impl Runner {
         }
     }
 
+    fn call<'a>(&'a self, program: &'a Program, stdin: Option<OwnedFd>) -> Call<'a> {
+        Call { program, args: self.args(), depth: self.depth, stdin }
+    }
+
     /// Becomes the tool; only what has to be fed to it needs somebody who stays.
     fn untouched(&self, program: &Program, input: Input) -> ExitCode {
-        let command = child::command(program, self.args(), self.depth);
         match input {
-            Input::Inherited => not_runnable(&NotRunnable::from_start(&program.name, &child::become_it(command))),
+            Input::Inherited => {
+                not_runnable(&NotRunnable::from_start(&program.name, &child::become_it(&self.call(program, None))))
+            }
             input => self.through(program, input),
         }
     }
 
     fn through(&self, program: &Program, input: Input) -> ExitCode {
-        let mut command = child::command(program, self.args(), self.depth);
-        command.stdin(input.into_stdio().unwrap_or_else(|_| Stdio::inherit()));
-        match child::run_through(command) {
-            Ok(ending) => ending.follow(),
-            Err(error) => not_runnable(&NotRunnable::from_start(&program.name, &error)),
-        }
+        self.waited_for(program, input).map_or_else(|why| not_runnable(&why), Ending::follow)
+    }
+
+    fn waited_for(&self, program: &Program, input: Input) -> Result<Ending, NotRunnable> {
+        let call = self.call(program, input.into_descriptor().unwrap_or_default());
+        child::run_through(&call).map_err(|error| NotRunnable::from_start(&program.name, &error))
     }
 
     /// What it makes stale is forgotten before it runs and after: a fill that began in between is dropped too.
     fn write(&self, program: &Program, input: Input, stale: &Stale) -> ExitCode {
         stale.forget();
-        let mut command = child::command(program, self.args(), self.depth);
-        command.stdin(input.into_stdio().unwrap_or_else(|_| Stdio::inherit()));
-        let ended = child::run_through(command);
+        let ended = self.waited_for(program, input);
+        // Before we end as the tool did: that may be by a signal.
         stale.forget();
-        match ended {
-            Ok(ending) => ending.follow(),
-            Err(error) => not_runnable(&NotRunnable::from_start(&program.name, &error)),
-        }
+        ended.map_or_else(|why| not_runnable(&why), Ending::follow)
     }
 }
 

@@ -35,10 +35,12 @@ pub(crate) fn start(command: &mut Command) -> io::Result<(Child, Watch)> {
     if let Err(error) = &handle {
         tracing::debug!(%error, "signals cannot be watched");
     }
+    // Not started: nobody is watched for, as before.
+    let watch = Watch { handle: handle.ok(), child: Arc::clone(&pid) };
     let child = command.spawn()?;
     *starting = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     drop(starting);
-    Ok((child, Watch { handle: handle.ok(), child: pid }))
+    Ok((child, watch))
 }
 
 impl Watch {

@@ -114,7 +114,7 @@ impl Shelf {
 
     /// Keeps a run.
     pub(crate) fn put(&self, keep: &Keep, exit_code: u8, kept: Kept, elapsed_ms: u64) -> Result<(), Error> {
-        let body = Bytes::from(kept.body);
+        let body = kept.body();
         let record = record(keep, &body, Head::Tool { exit_code, frames: kept.frames }, elapsed_ms);
         pollster::block_on(self.cache.put(record, Body::Bytes(body), self.generation, now()))
     }

@@ -6,7 +6,7 @@ use super::{
     trust,
 };
 use crate::{Error, error::At};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use std::{
     fs::{File, OpenOptions},
     io,
@@ -168,6 +168,7 @@ fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(index, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(&connection)?;
     check(&connection)?;
     if mode.network {
         set_journal(&connection, mode)?;
@@ -180,17 +181,24 @@ fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Plans do not depend on what is bound. Otherwise SQLite asks, wherever a partial index might serve, what the bound
+/// values are, and prepares the statement anew at every call: most of what a hit cost.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// Opens for reading alone: through the `-shm` that a writer left, or as a file that nobody writes.
 pub(super) fn connect_read_only(index: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let plain =
-        Connection::open_with_flags(index, flags).and_then(|connection| check(&connection).map(|()| connection));
+    let sound = |connection: Connection| {
+        keep_plans(&connection)?;
+        check(&connection).map(|()| connection)
+    };
+    let plain = Connection::open_with_flags(index, flags).and_then(sound);
     if plain.is_ok() || std::fs::metadata(suffixed(index, "-wal")).is_ok_and(|wal| wal.len() > 0) {
         return plain;
     }
-    let connection = Connection::open_with_flags(immutable(index), flags)?;
-    check(&connection)?;
-    Ok(connection)
+    Connection::open_with_flags(immutable(index), flags).and_then(sound)
 }
 
 /// `file:…?immutable=1`, with whatever a URI reserves percent-encoded.

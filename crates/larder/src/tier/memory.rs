@@ -115,24 +115,23 @@ impl Memory {
     pub(crate) fn find(&self, want: &Want, now: Timestamp) -> Option<Entry> {
         let kept = self.cache.get(&want.key)?;
         let form = kept.iter().find(|form| want.accepts(&form.entry.record))?;
-        if !self.is_current(form) {
-            self.cache.remove(&want.key);
-            return None;
+        let record = &form.entry.record;
+        let (mut is_current, is_gone) = (false, record.freshness(now) == Freshness::Gone);
+        let is_hit = self.sidecar.use_if(&want.key, |token| {
+            is_current = self.is_current(form, token);
+            is_current && !is_gone
+        });
+        if is_hit {
+            return Some(form.entry.clone());
         }
-        if form.entry.record.freshness(now) == Freshness::Gone {
-            let record = &form.entry.record;
-            if self.cache.remove(&want.key).is_some() && self.is_alone {
-                self.sidecar.count(&record.service, &record.operation, Event::Expiration, 1);
-            }
-            return None;
+        if self.cache.remove(&want.key).is_some() && is_current && self.is_alone {
+            self.sidecar.count(&record.service, &record.operation, Event::Expiration, 1);
         }
-        self.sidecar.used(&want.key);
-        Some(form.entry.clone())
+        None
     }
 
-    fn is_current(&self, form: &Form) -> bool {
+    fn is_current(&self, form: &Form, token: Token) -> bool {
         let record = &form.entry.record;
-        let token = self.sidecar.token(&record.key);
         if form.word != token.word {
             return false;
         }
@@ -240,7 +239,9 @@ impl Tier for Memory {
         for (_, kept) in self.cache.iter() {
             let live = kept.iter().filter(|form| {
                 let record = &form.entry.record;
-                what.holds(record) && record.freshness(now) != Freshness::Gone && self.is_current(form)
+                what.holds(record)
+                    && record.freshness(now) != Freshness::Gone
+                    && self.is_current(form, self.sidecar.token(&record.key))
             });
             listed.extend(live.map(|form| Entry { body: Body::Bytes(Bytes::new()), ..form.entry.clone() }));
         }

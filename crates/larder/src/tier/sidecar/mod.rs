@@ -11,7 +11,7 @@ use crate::stats::Event;
 use larder_core::QueryKey;
 use map::{
     AT_COUNTERS, AT_EPOCH, AT_FREQUENCIES, AT_GENERATIONS, AT_GENERATIONS_OVERFLOW, AT_IDENTITY, AT_KEY_WORDS,
-    COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Map,
+    COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Look, Map,
 };
 use slots::Table;
 use std::{
@@ -78,10 +78,11 @@ impl Sidecar {
 
     /// Whether the mapped file was removed, replaced or cut off.
     pub(crate) fn is_lost(&self) -> bool {
-        match &*self.map() {
-            Map::Shared { file, .. } => file::is_unlinked(file),
-            Map::StandIn(_) => true,
-            Map::Private(_) => false,
+        let map = self.newest();
+        match map.look() {
+            Look::Whole => matches!(*map, Map::StandIn(_)),
+            Look::Unlinked => true,
+            Look::Cut => matches!(*self.give_up(&map), Map::StandIn(_)),
         }
     }
 
@@ -92,8 +93,12 @@ impl Sidecar {
 
     /// The words, for one use: whoever keeps them longer may touch what was cut off meanwhile.
     fn map(&self) -> Arc<Map> {
-        let map = Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner));
+        let map = self.newest();
         if map.is_whole() { map } else { self.give_up(&map) }
+    }
+
+    fn newest(&self) -> Arc<Map> {
+        Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Goes on without a file that was cut off, unless somebody took up another one meanwhile.
@@ -134,13 +139,18 @@ impl Sidecar {
 
     /// What an entry of `key` that is read from now on must remember.
     pub(crate) fn token(&self, key: &QueryKey) -> Token {
+        token_in(&self.map(), key)
+    }
+
+    /// Counts a use of `key` if its token says to `is_hit` that it is one, and answers what that said. The file is asked
+    /// about once for both: a hit in memory costs little more than the question.
+    pub(crate) fn use_if(&self, key: &QueryKey, is_hit: impl FnOnce(Token) -> bool) -> bool {
         let map = self.map();
-        if matches!(*map, Map::StandIn(_)) {
-            // Nobody tells this process what changed: no two tokens are alike, and what is in memory is not served.
-            map.word(AT_EPOCH).fetch_add(1, AcqRel);
+        let is_hit = is_hit(token_in(&map, key));
+        if is_hit {
+            set_frequency(&map, key, more);
         }
-        // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
-        Token { word: map.load(key_word(key)) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+        is_hit
     }
 
     /// An entry of `key` was written or removed: after the index says so.
@@ -184,26 +194,39 @@ impl Sidecar {
 
     /// An entry was used.
     pub(crate) fn used(&self, key: &QueryKey) {
-        self.set_frequency(key, |frequency| (frequency < 3).then(|| frequency + 1));
+        set_frequency(&self.map(), key, more);
     }
 
     /// An entry is new: how much it is worth before anybody used it.
     pub(crate) fn begin(&self, key: &QueryKey, worth: u64) {
-        self.set_frequency(key, |frequency| (frequency < worth).then_some(worth.min(3)));
+        set_frequency(&self.map(), key, |frequency| (frequency < worth).then_some(worth.min(3)));
     }
 
     /// The clock hand passes: takes one off; whether there was one.
     pub(crate) fn spare(&self, key: &QueryKey) -> bool {
-        self.set_frequency(key, |frequency| frequency.checked_sub(1))
+        set_frequency(&self.map(), key, |frequency| frequency.checked_sub(1))
     }
+}
 
-    fn set_frequency(&self, key: &QueryKey, next: impl Fn(u64) -> Option<u64>) -> bool {
-        let map = self.map();
-        let place = number(key, 8) % (FREQUENCY_WORDS * 32);
-        let shift = place % 32 * 2;
-        let change = |word: u64| next(word >> shift & 3).map(|frequency| word & !(3 << shift) | frequency << shift);
-        map.word(AT_FREQUENCIES + place / 32).fetch_update(AcqRel, Acquire, change).is_ok()
+fn token_in(map: &Map, key: &QueryKey) -> Token {
+    if matches!(map, Map::StandIn(_)) {
+        // Nobody tells this process what changed: no two tokens are alike, and what is in memory is not served.
+        map.word(AT_EPOCH).fetch_add(1, AcqRel);
     }
+    // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
+    Token { word: map.load(key_word(key)) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+}
+
+/// One use more, up to three.
+fn more(frequency: u64) -> Option<u64> {
+    (frequency < 3).then(|| frequency + 1)
+}
+
+fn set_frequency(map: &Map, key: &QueryKey, next: impl Fn(u64) -> Option<u64>) -> bool {
+    let place = number(key, 8) % (FREQUENCY_WORDS * 32);
+    let shift = place % 32 * 2;
+    let change = |word: u64| next(word >> shift & 3).map(|frequency| word & !(3 << shift) | frequency << shift);
+    map.word(AT_FREQUENCIES + place / 32).fetch_update(AcqRel, Acquire, change).is_ok()
 }
 
 /// 8 bytes of the key's digest, which are as good as a hash.

@@ -9,7 +9,6 @@ use super::{
 use crate::Error;
 use rusqlite::Connection;
 use std::{
-    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -21,8 +20,15 @@ const IDLE: usize = 8;
 /// After a lock was waited for in vain, writes fail at once for so long.
 const AFRESH: Duration = Duration::from_secs(10);
 
-/// Device and inode.
-type FileId = Option<(u64, u64)>;
+/// What was lent and comes back: by whom it was opened, and on which file.
+#[derive(Clone, Copy)]
+struct Loan {
+    pid: u32,
+    file: FileId,
+}
+
+/// Device and inode, whose types differ between systems.
+type FileId = Option<(i128, i128)>;
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -53,9 +59,9 @@ impl Pool {
         paths: &Paths,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (mut connection, file) = self.take(paths).inspect_err(|failure| self.note(failure))?;
+        let (mut connection, loan) = self.take(paths).inspect_err(|failure| self.note(failure))?;
         let done = work(&mut connection).inspect_err(|failure| self.note(failure))?;
-        self.give_back(connection, file);
+        self.give_back(connection, loan);
         Ok(done)
     }
 
@@ -75,10 +81,10 @@ impl Pool {
         }
     }
 
-    fn take(&self, paths: &Paths) -> Result<(Connection, FileId), Failure> {
-        let file = file_of(&paths.index);
-        if let Some(connection) = self.idle(file).connections.pop() {
-            return Ok((connection, file));
+    fn take(&self, paths: &Paths) -> Result<(Connection, Loan), Failure> {
+        let (pid, file) = (std::process::id(), file_of(&paths.index));
+        if let Some(connection) = self.idle(pid, file).connections.pop() {
+            return Ok((connection, Loan { pid, file }));
         }
         // Another folder may stand there by now, and whoever put it there need not be this user.
         trust::check(&paths.root)?;
@@ -91,23 +97,24 @@ impl Pool {
             open::open_or_create(paths, self.mode)?
         };
         let opened = file_of(&paths.index);
-        drop(self.idle(opened));
-        Ok((connection, opened))
+        drop(self.idle(pid, opened));
+        Ok((connection, Loan { pid, file: opened }))
     }
 
-    fn give_back(&self, connection: Connection, file: FileId) {
+    /// A loan's process is the one that gives it back: a forked child does not have the thread that it was lent to.
+    fn give_back(&self, connection: Connection, loan: Loan) {
         let mut idle = self.lock();
-        if idle.file == file && idle.pid == std::process::id() && idle.connections.len() < IDLE {
+        if (idle.pid, idle.file) == (loan.pid, loan.file) && idle.connections.len() < IDLE {
             idle.connections.push(connection);
         }
     }
 
     /// The idle connections, all of them on `file` and opened by this process.
-    fn idle(&self, file: FileId) -> MutexGuard<'_, Idle> {
+    fn idle(&self, pid: u32, file: FileId) -> MutexGuard<'_, Idle> {
         let mut idle = self.lock();
-        if idle.pid != std::process::id() {
+        if idle.pid != pid {
             std::mem::forget(std::mem::take(&mut idle.connections));
-            idle.pid = std::process::id();
+            idle.pid = pid;
         }
         if idle.file != file {
             idle.connections.clear();
@@ -134,7 +141,7 @@ impl Pool {
 }
 
 fn file_of(path: &Path) -> FileId {
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    rustix::fs::stat(path).ok().map(|found| (found.st_dev.into(), found.st_ino.into()))
 }
 
 /// Why work with the index failed: with the database's own error where it has to be looked at.

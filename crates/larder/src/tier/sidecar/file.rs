@@ -3,7 +3,7 @@
 use super::map::{AT_IDENTITY, AT_MAGIC, BYTES, MAGIC, Map};
 use crate::tier::disk::trust;
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{self, Write as _},
     path::Path,
 };
@@ -45,10 +45,4 @@ fn create(path: &Path) -> io::Result<()> {
     }
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
-}
-
-/// Whether `file` is no longer at any path: it was removed or replaced, and other processes map another one.
-pub(super) fn is_unlinked(file: &File) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
 }

@@ -53,6 +53,17 @@ pub(super) enum Map {
     StandIn(Box<[AtomicU64]>),
 }
 
+/// What a map's file looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// As it was made; what is no file always is.
+    Whole,
+    /// Whole, but without a path: removed or replaced.
+    Unlinked,
+    /// Of another length, or it cannot be asked: not to be touched.
+    Cut,
+}
+
 impl Map {
     /// Zeroed words with a new identity, for this process.
     pub(super) fn private() -> Self {
@@ -79,11 +90,17 @@ impl Map {
     /// asking for its length before every use costs less than half a microsecond. A race remains: a file that is cut
     /// between this and the use that follows, which is microseconds for a word and some ten of them for a whole table.
     pub(super) fn is_whole(&self) -> bool {
-        match self {
-            Self::Shared { file, .. } => {
-                rustix::fs::fstat(file).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(BYTES))
-            }
-            Self::Private(_) | Self::StandIn(_) => true,
+        self.look() != Look::Cut
+    }
+
+    /// Asks for the file's length and whether it still has a path, at once: every hit asks.
+    pub(super) fn look(&self) -> Look {
+        let Self::Shared { file, .. } = self else { return Look::Whole };
+        match rustix::fs::fstat(file) {
+            Ok(found) if u64::try_from(found.st_size) != Ok(BYTES) => Look::Cut,
+            Ok(found) if found.st_nlink == 0 => Look::Unlinked,
+            Ok(_) => Look::Whole,
+            Err(_) => Look::Cut,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::stats::Event;
 use larder_core::QueryKey;
 use map::{
     AT_COUNTERS, AT_EPOCH, AT_FREQUENCIES, AT_GENERATIONS, AT_GENERATIONS_OVERFLOW, AT_IDENTITY, AT_KEY_WORDS,
-    COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Map,
+    COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Look, Map,
 };
 use slots::Table;
 use std::{
@@ -78,10 +78,11 @@ impl Sidecar {
 
     /// Whether the mapped file was removed, replaced or cut off.
     pub(crate) fn is_lost(&self) -> bool {
-        match &*self.map() {
-            Map::Shared { file, .. } => file::is_unlinked(file),
-            Map::StandIn(_) => true,
-            Map::Private(_) => false,
+        let map = self.newest();
+        match map.look() {
+            Look::Whole => matches!(*map, Map::StandIn(_)),
+            Look::Unlinked => true,
+            Look::Cut => matches!(*self.give_up(&map), Map::StandIn(_)),
         }
     }
 
@@ -92,8 +93,12 @@ impl Sidecar {
 
     /// The words, for one use: whoever keeps them longer may touch what was cut off meanwhile.
     fn map(&self) -> Arc<Map> {
-        let map = Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner));
+        let map = self.newest();
         if map.is_whole() { map } else { self.give_up(&map) }
+    }
+
+    fn newest(&self) -> Arc<Map> {
+        Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Goes on without a file that was cut off, unless somebody took up another one meanwhile.

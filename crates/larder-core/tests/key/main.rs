@@ -5,5 +5,4 @@
 mod documents;
 mod generate;
 mod properties;
-mod speed;
 mod vectors;

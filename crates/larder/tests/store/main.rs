@@ -10,7 +10,6 @@ mod lifetime;
 mod limits;
 mod processes;
 mod runs;
-mod speed;
 mod trouble;
 mod trust;
 

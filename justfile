@@ -18,3 +18,7 @@ e2e:
 # the binary that is given away: static, no library of the system is loaded
 dist:
     cargo rustc --locked --release -p larder-cli --bin larder -- -C target-feature=+crt-static -C relocation-model=static
+
+# larder beside what one would use instead, in one run; bench/README.md shows the last table
+bench *args:
+    bench/run {{args}}

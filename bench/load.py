@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import time
@@ -12,7 +13,7 @@ from place import PEERS
 from server import check
 
 REPORT = re.compile(r"^report requests=(\d+) bytes=(\d+) bad=(\d+) p50us=(\d+)$", re.MULTILINE)
-CREDENTIAL = "Bearer sk-bench"
+CREDENTIAL = f"Bearer sk-{secrets.token_hex(32)}"
 POST = {"content-type": "application/json", "authorization": CREDENTIAL}
 
 

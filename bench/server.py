@@ -62,26 +62,27 @@ def end(process):
 
 
 @contextlib.contextmanager
-def running(command, url, log, **options):
-    """A server from its first answer to the end of the block."""
+def running(command, url, log, ready=None, **options):
+    """A server from when it listens (or answers at the path `ready`) to the end of the block."""
     command = [str(word) for word in command]
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True, **options)
     try:
-        _until_it_answers(process, url, log)
+        _until_it_answers(process, url, ready, log)
         yield Server(process, url)
     finally:
         end(process)
 
 
-def _until_it_answers(process, url, log):
-    port = int(url.split(":")[2].split("/")[0])
-    until = time.monotonic() + 120
+def _until_it_answers(process, url, ready, log):
+    port = int(url.rsplit(":", 1)[1])
+    until = time.monotonic() + 180
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+            if ready is None or get(f"{url}{ready}"):
+                return
         time.sleep(0.05)
-    raise RuntimeError(f"`{process.args[0]}` does not listen on {port}; see {log}")
+    raise RuntimeError(f"`{process.args[0]}` does not answer on {port}; see {log}")
 
 
 @contextlib.contextmanager
@@ -102,7 +103,7 @@ def gateway(place, *words):
         port = free_port()
         env = {"PATH": os.environ["PATH"], "HOME": home, "XDG_CONFIG_HOME": f"{home}/config", "XDG_CACHE_HOME": f"{home}/cache"}
         command = [place.larder(), "serve", "--listen", f"127.0.0.1:{port}", "--store", f"{home}/store", *words]
-        with running(command, f"http://127.0.0.1:{port}", place.root / "larder.log", env=env) as server:
+        with running(command, f"http://127.0.0.1:{port}", place.root / "larder.log", "/-/health", env=env) as server:
             yield server
 
 

@@ -4,9 +4,10 @@ import contextlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
-from load import POST, chat, per_cpu_second, question, rounds, wrk
+from load import CREDENTIAL, POST, chat, per_cpu_second, question, rounds, wrk
 from place import PEERS
 from server import check, free_port, gateway, get, hyper, running
 from table import Line
@@ -23,8 +24,9 @@ def litellm(place, origin):
         config.write_text((PEERS / "litellm.yaml").read_text().replace("ORIGIN", origin))
         command = [place.python().parent / "litellm", "--config", config, "--host", "127.0.0.1", "--port", str(port)]
         # Without the network it would wait for a list of prices.
-        env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
-        with running(command, f"http://127.0.0.1:{port}", place.root / "litellm.log", cwd=folder, env=env) as server:
+        env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": CREDENTIAL.removeprefix("Bearer ")}
+        url, log = f"http://127.0.0.1:{port}", place.root / "litellm.log"
+        with running(command, url, log, "/health/liveliness", cwd=folder, env=env) as server:
             yield server
 
 
@@ -34,12 +36,12 @@ def content(url):
     return json.loads(body)["choices"][0]["message"]["content"], headers
 
 
-def both_hit(url, theirs, origin):
-    """Both answer with what the origin said, which was asked once by each."""
+def both_hit(url, theirs, origin, asked):
+    """Both answer with what the origin said, and it was not asked again."""
     words, headers = content(url)
     check("larder; hit" in headers["cache-status"], headers["cache-status"])
     check(words == content(theirs)[0] and set(words) == {"w"}, f"other words: {words}")
-    check(origin.asked() == 2, f"the origin was asked {origin.asked()} times")
+    check(origin.asked() == asked, f"the origin was asked {origin.asked() - asked} times more")
 
 
 def latency(place, url, echo):
@@ -54,11 +56,13 @@ def measure(place):
         with gateway(place, "--upstream", f"openai={origin.url}") as ours, litellm(place, origin.url) as peer:
             url, theirs = f"{ours.url}/openai/v1/chat/completions", f"{peer.url}/v1/chat/completions"
             content(url), content(theirs)
-            both_hit(url, theirs, origin)
+            time.sleep(1)  # LiteLLM keeps an answer after it has given it.
+            asked = origin.asked()
+            both_hit(url, theirs, origin, asked)
             larder, least = latency(place, url, echo.url)
             load = lambda server, url: lambda: per_cpu_second(place, server, url, SIZE * 0.9, **question(BODY))
             many, few = rounds(place, load(ours, url), load(peer, theirs))
-            both_hit(url, theirs, origin)
+            both_hit(url, theirs, origin, asked)
     goal, work = "≤ 1.5× hyper", "gateway LLM hit, 2 KiB each way, one connection, p50"
     return [
         Line(work, goal, larder, "µs", {"bare hyper echo": least}, larder <= 1.5 * least),

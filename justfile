@@ -22,3 +22,7 @@ dist:
 # parsers under fuzzing: one target or `all`, seconds for each (nightly, cargo-fuzz)
 fuzz target="all" seconds="600":
     fuzz/run {{target}} {{seconds}}
+
+# larder beside what one would use instead, in one run; bench/README.md shows the last table
+bench *args:
+    bench/run {{args}}

@@ -4,8 +4,11 @@
 //!
 //! - `constant`: BYTES bytes (1024), kept for an hour by a cache.
 //! - `echo`: the request's body.
-//! - `sse`: eight events of BYTES bytes, 20 ms apart, the first at once.
-//! - `stream`: BYTES bytes in pieces of 64 KiB, not to be stored; `sized` says their length, `stream` does not.
+//! - `chat`: a chat completion of BYTES bytes.
+//! - `sse`: a chat completion as nine events of about BYTES bytes, 20 ms apart, the first at once.
+//! - `stream`: BYTES bytes in pieces of 64 KiB, not to be stored; `sized` says their length, `kept` lets a cache keep them, too.
+//!
+//! In every mode `GET /asked` says how many other requests there were.
 //!
 //! THREADS: 0 (one, and no work-stealing scheduler around it) or the number of tokio's workers (2).
 
@@ -19,17 +22,25 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, io::Write as _, time::Duration};
+use std::{
+    convert::Infallible,
+    io::Write as _,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::{net::TcpListener, runtime::Builder, time::sleep};
+
+static ASKED: AtomicU64 = AtomicU64::new(0);
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 #[derive(Clone, Copy)]
 enum Mode {
     Constant(&'static Bytes),
+    Chat(&'static Bytes),
     Echo,
     Sse(usize),
-    Stream { bytes: usize, sized: bool },
+    Stream { bytes: usize, sized: bool, kept: bool },
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,10 +49,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bytes = number(1, 1024)?;
     let mode = match words.first().map(String::as_str) {
         Some("constant") => Mode::Constant(Box::leak(Box::new(vec![b'x'; bytes].into()))),
+        Some("chat") => Mode::Chat(Box::leak(Box::new(completion(bytes)))),
         Some("echo") => Mode::Echo,
         Some("sse") => Mode::Sse(bytes),
-        Some(word @ ("stream" | "sized")) => Mode::Stream { bytes, sized: word == "sized" },
-        _ => return Err("`bare_hyper constant|echo|sse|stream|sized [BYTES] [THREADS]`".into()),
+        Some(word @ ("stream" | "sized" | "kept")) => {
+            Mode::Stream { bytes, sized: word != "stream", kept: word == "kept" }
+        }
+        _ => return Err("`bare_hyper constant|chat|echo|sse|stream|sized|kept [BYTES] [THREADS]`".into()),
     };
     let runtime = match number(2, 2)? {
         0 => Builder::new_current_thread().enable_all().build()?,
@@ -65,31 +79,60 @@ async fn serve(mode: Mode) -> std::io::Result<()> {
 }
 
 async fn answer(mode: Mode, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+    if request.uri().path() == "/asked" {
+        return Ok(Response::new(Full::new(ASKED.load(Relaxed).to_string().into()).boxed_unsync()));
+    }
+    ASKED.fetch_add(1, Relaxed);
     let (kind, control, body) = match mode {
         Mode::Constant(bytes) => ("text/plain", "max-age=3600", Full::new(bytes.clone()).boxed_unsync()),
+        Mode::Chat(bytes) => {
+            request.into_body().collect().await?;
+            ("application/json", "private", Full::new(bytes.clone()).boxed_unsync())
+        }
         Mode::Echo => {
             let body = request.into_body().collect().await?.to_bytes();
             ("application/json", "no-store", Full::new(body).boxed_unsync())
         }
-        Mode::Sse(bytes) => ("text/event-stream", "no-store", events(bytes)),
-        Mode::Stream { bytes, .. } => ("application/octet-stream", "no-store", pieces(bytes)),
+        Mode::Sse(bytes) => {
+            request.into_body().collect().await?;
+            ("text/event-stream", "private", events(bytes))
+        }
+        Mode::Stream { bytes, kept, .. } => {
+            ("application/octet-stream", if kept { "max-age=3600" } else { "no-store" }, pieces(bytes))
+        }
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
-    if let Mode::Stream { bytes, sized: true } = mode {
+    if let Mode::Stream { bytes, sized: true, .. } = mode {
         response.headers_mut().insert(header::CONTENT_LENGTH, bytes.into());
     }
     Ok(response)
 }
 
+fn completion(bytes: usize) -> Bytes {
+    let head = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"bench","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":""#;
+    let tail = r#""}}],"usage":{"prompt_tokens":500,"completion_tokens":400,"total_tokens":900}}"#;
+    let content = "w".repeat(bytes.saturating_sub(head.len() + tail.len()));
+    format!("{head}{content}{tail}").into()
+}
+
+fn event(delta: &str, reason: &str) -> String {
+    let head = r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"bench","choices":"#;
+    format!("{head}[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{reason}}}]}}\n\n")
+}
+
 fn events(bytes: usize) -> Body {
-    let event = Bytes::from(format!("data: {}\n\n", "x".repeat(bytes)));
-    let events = stream::unfold((0, event), |(sent, event)| async move {
-        if sent > 0 {
-            sleep(Duration::from_millis(20)).await;
+    let words = event(&format!(r#"{{"content":"{}"}}"#, "w".repeat(bytes)), "null");
+    let last = format!("{}data: [DONE]\n\n", event("{}", r#""stop""#));
+    let events = stream::unfold(0, move |sent| {
+        let event = if sent < 8 { words.clone() } else { last.clone() };
+        async move {
+            if sent > 0 {
+                sleep(Duration::from_millis(20)).await;
+            }
+            (sent < 9).then(|| (Ok(Frame::data(event.into())), sent + 1))
         }
-        (sent < 8).then(|| (Ok(Frame::data(event.clone())), (sent + 1, event)))
     });
     StreamBody::new(events).boxed_unsync()
 }

@@ -95,8 +95,10 @@ def test_what_was_acknowledged_outlives_kills(home, origins):
         unsure |= said
         for kind, names in acked.items():
             everything[kind] |= names
+        print(f"{kills} kills, {sum(map(len, everything.values()))} acknowledged", flush=True)
     counts = {kind: len(names) for kind, names in everything.items()}
-    print(f"{kills} kills in {len(opens)} rounds; acknowledged {counts}; lost 0; {len(unsure)} more were called stored and the kill came before their hit; next process "
+    print(f"{kills} kills in {len(opens)} rounds; acknowledged {counts}; lost 0; {len(unsure)} more were called stored "
+          f"and the kill came before their hit; next process "
           f"{sorted(opens)[len(opens) // 2] * 1e3:.1f} ms, at most {max(opens) * 1e3:.1f} ms")
     assert all(counts.values()), f"nothing was tried: {counts}"
     assert max(opens) < 5
@@ -124,5 +126,6 @@ def test_a_kill_while_the_store_is_made_or_folded_leaves_a_store_that_works(home
         for name in acked:
             assert home.larder("get", "openai", "embedding", f"input={name}", "model=m").stdout == text_of(name, size_of(name))
         store_is_sound(home)
+        print(f"{kills} kills, {n + 1} stores", flush=True)
     print(f"{kills} kills at {len(opens)} new stores; next process at most {max(opens) * 1e3:.1f} ms")
     assert kills > len(opens) // 2 and max(opens) < 5

@@ -120,7 +120,11 @@ class Work:
         n = 0
         while not self.stop.is_set():
             n += 1
-            getattr(self, what)(f"{self.mark}-{what}-{who}-{n}")
+            try:
+                getattr(self, what)(f"{self.mark}-{what}-{who}-{n}")
+            except (OSError, subprocess.SubprocessError):
+                # Nothing joins a group that was killed.
+                return
 
 
 class Asked:

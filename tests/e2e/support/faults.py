@@ -15,7 +15,7 @@ def strace(store, calls, error, at="1+"):
     if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True).returncode:
         pytest.skip("strace is not installed or may not trace here")
     paths = [word for name in FILES for word in ("-P", f"{store}{name}")]
-    return ["strace", "-f", "-qq", "-o", "/dev/null", *paths, "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={at}"]
+    return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", *paths, "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={at}"]
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ class Work:
     def __init__(self, home, group, tool, random, mark):
         self.home, self.group, self.tool, self.random, self.mark = home, group, tool, random, mark
         self.acked, self.running, self.stop = {"put": set(), "run": set(), "ask": set()}, set(), threading.Event()
-        self.wrong, self.gateway = [], None
+        self.wrong, self.said, self.gateway = [], set(), None
 
     def finish(self, process, given=None):
         """Ends by itself or is killed at some moment; its output if it ended by itself."""
@@ -103,7 +103,12 @@ class Work:
             got = self.gateway.post(PATH, chat(name), headers=bearer(), timeout=20)
             self.check(name, got)
             if got.cache.get("stored"):
-                self.acked["ask"].add(name)
+                self.said.add(name)
+                # The last bytes may be out a moment before the disk has them; that it is there, the next hit says.
+                again = self.gateway.post(PATH, chat(name), headers=bearer(), timeout=20)
+                self.check(name, again)
+                if again.cache.get("hit"):
+                    self.acked["ask"].add(name)
         except (OSError, AssertionError, http.client.HTTPException):
             time.sleep(0.005)
 
@@ -115,7 +120,11 @@ class Work:
         n = 0
         while not self.stop.is_set():
             n += 1
-            getattr(self, what)(f"{self.mark}-{what}-{who}-{n}")
+            try:
+                getattr(self, what)(f"{self.mark}-{what}-{who}-{n}")
+            except (OSError, subprocess.SubprocessError):
+                # Nothing joins a group that was killed.
+                return
 
 
 class Asked:

@@ -93,7 +93,8 @@ pub(super) fn trial(worlds: &Worlds, random: &mut Random, what: &mut String) -> 
     let name = if name.starts_with("bafk") { "a body or run".to_owned() } else { name };
     *what = format!("{state}{}: `{}` {said}", if is_open { " and in use" } else { "" }, file.display());
     let (outcome, warnings) = told(|| judge(&store, reader, questions, random));
-    let anew = u64::from(warnings.iter().any(|line| line.contains("begun anew")));
+    let anew = warnings.iter().filter(|line| line.contains("begun anew")).count() as u64;
+    assert!(anew <= 1, "said once: {warnings:?}");
     let (again, second) = told(|| look_again(&store, questions));
     assert!(second.is_empty(), "told again: {second:?}");
     assert_eq!(again, questions.len(), "what was put again is not there");

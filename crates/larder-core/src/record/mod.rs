@@ -165,11 +165,8 @@ impl Record {
             return Err(RecordError::Mismatch { expected: *expected });
         }
         let record: Self = serde_ipld_dagcbor::from_slice(bytes).map_err(|error| unreadable(bytes, &error))?;
-        if !strict::is_canonical(bytes) {
-            return Err(RecordError::Form("the encoding is not canonical".to_owned()));
-        }
         check::check(&record)?;
-        Ok(record)
+        if strict::is_canonical(bytes) { Ok(record) } else { Err(RecordError::Form("it is not canonical".to_owned())) }
     }
 }
 

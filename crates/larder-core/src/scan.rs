@@ -1,6 +1,7 @@
 //! The scanner: does a text hold something that looks like a token? Such output is never stored, such an argument never
 //! stands in a question. It knows forms, not values, so that it errs on the side of seeing too much.
 
+use crate::secret::{is_credential_parameter, is_credential_variable};
 use memchr::memmem;
 
 /// One form of token: what it begins with, and what must follow.
@@ -85,6 +86,39 @@ pub fn token_in(bytes: &[u8]) -> Option<&'static str> {
     formed.or_else(|| has_jwt(bytes).then_some("JWT")).or_else(|| has_private_key(bytes).then_some("private key"))
 }
 
+/// The name in a `NAME=value` of `bytes` that says credential and is given something like one (`env`, `set`, `.env`
+/// files, signed addresses); `None`: there is none.
+#[must_use]
+pub fn named_in(bytes: &[u8]) -> Option<String> {
+    memchr::memchr_iter(b'=', bytes).find_map(|at| {
+        let before = bytes.get(..at).unwrap_or_default();
+        let length = before.iter().rev().take_while(|byte| url_safe(**byte)).take(LONGEST_NAME).count();
+        let name = std::str::from_utf8(before.get(at - length..)?).ok()?;
+        (looks_secret(bytes.get(at + 1..)?) && says_secret(name)).then(|| name.to_owned())
+    })
+}
+
+/// In capitals it is a variable, where `token` anywhere says enough; elsewhere `max_tokens` is none.
+fn says_secret(name: &str) -> bool {
+    let is_variable = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    is_credential_parameter(name) || (is_variable && is_credential_variable(name))
+}
+
+/// Names of variables are not longer.
+const LONGEST_NAME: usize = 64;
+/// Shorter values are words, numbers, switches.
+const LEAST_VALUE: usize = 8;
+
+/// Quotes do not count; stars, dots and references to other variables stand for a secret and are none.
+fn looks_secret(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value);
+    let length = value.iter().take_while(|byte| byte.is_ascii_graphic() && !b"\"'&".contains(byte)).count();
+    let value = value.get(..length).unwrap_or_default();
+    let stands_for =
+        value.iter().all(|byte| b"*x.-_".contains(byte)) || matches!(value.first(), Some(b'$' | b'<' | b'='));
+    length >= LEAST_VALUE && !stands_for && !value.iter().all(u8::is_ascii_digit)
+}
+
 /// Whether a word begins at `at`: in `task-…` there is no `sk-…`. A colour's escape sequence and JSON's escapes end in a
 /// letter or digit and are not part of the word.
 fn begins(bytes: &[u8], at: usize) -> bool {
@@ -134,7 +168,38 @@ fn has_private_key(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::token_in;
+    use super::{named_in, token_in};
+
+    #[test]
+    fn named_values_are_seen() {
+        for (text, name) in [
+            ("API_TOKEN=canary-9f3b", "API_TOKEN"),
+            ("a\nexport DB_PASSWORD='canary-9f3b'\n", "DB_PASSWORD"),
+            ("x https://h/?a=1&X-Amz-Signature=0123456789abcdef", "X-Amz-Signature"),
+            ("{\"line\":\"CLIENT_SECRET=canary-9f3b\"}", "CLIENT_SECRET"),
+        ] {
+            assert_eq!(named_in(text.as_bytes()).as_deref(), Some(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_alone_words_and_numbers_are_not() {
+        for text in [
+            "API_TOKEN=",
+            "API_TOKEN=********",
+            "API_TOKEN=$OTHER_ONE_HERE",
+            "token=true",
+            "max_tokens=1000000000",
+            "page_token=abcdefghijkl",
+            "PATH=/usr/local/bin:/usr/bin",
+            "PWD=/home/alice/work",
+            "if token == expected_token",
+            "=abcdefghijkl",
+            "TOKEN=<your token>",
+        ] {
+            assert_eq!(named_in(text.as_bytes()), None, "{text}");
+        }
+    }
 
     #[test]
     fn tokens_are_seen() {

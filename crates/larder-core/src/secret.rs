@@ -191,6 +191,31 @@ pub fn is_credential_variable(name: &str) -> bool {
     says_credential(&words) || ["passphrase", "secret", "credential", "token"].iter().any(|word| words.contains(word))
 }
 
+/// Whether an answer's header of this name hands out a credential: `x-subject-token`, `authentication-info`, … Signatures
+/// prove and open nothing; other keys than these are those of caches and shards; cookies have a rule of their own.
+#[must_use]
+pub fn is_issued_header(name: &str) -> bool {
+    let words = words(name);
+    let opens = |word: &&str| words.ends_with(&format!("{word}_key"));
+    let is_key =
+        words.ends_with("_key") && !["api", "access", "secret", "private", "auth"].iter().any(|word| opens(&word));
+    let proves = ["signature", "sign", "hmac"].iter().any(|last| words == *last || ends_in(&words, last));
+    let exempt = is_key || proves || words == "set_cookie" || ONLY_IN_URLS.contains(&words.as_str());
+    (says_credential(&words) && !exempt) || words == "authentication_info" || words == "authorization_info"
+}
+
+/// Whether the value of a header that names addresses (`location`, `link`, …) has a credential in one of them: a query
+/// parameter that says so, or user information.
+#[must_use]
+pub fn has_credential_address(value: &str) -> bool {
+    let named = value
+        .split(['?', '&', ';', '#', '<', '>', ' ', ','])
+        .filter_map(|piece| piece.split_once('='))
+        .any(|(name, secret)| !secret.is_empty() && is_credential_parameter(name));
+    let authorities = value.split("://").skip(1).filter_map(|rest| rest.split(['/', '?', '#', '>', ' ']).next());
+    named || authorities.into_iter().any(|authority| authority.contains('@'))
+}
+
 fn says_credential(words: &str) -> bool {
     let hides = words.contains("password") || words.contains("passwd");
     let named = hides || NAMES.contains(&words) || LAST_WORDS.iter().any(|last| ends_in(words, last));
@@ -409,6 +434,44 @@ mod tests {
         }
         for name in no {
             assert!(!is_credential_parameter(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn headers_that_hand_out_a_credential() {
+        for name in
+            ["x-subject-token", "X-CSRF-Token", "authorization", "x-client-secret", "x-api-key", "authentication-info"]
+        {
+            assert!(is_issued_header(name), "{name}");
+        }
+        for name in [
+            "set-cookie",
+            "etag",
+            "www-authenticate",
+            "x-ratelimit-remaining-tokens",
+            "anthropic-ratelimit-tokens-limit",
+            "x-cache-key",
+            "surrogate-key",
+            "signature",
+            "content-security-policy",
+            "openai-organization",
+            "x-request-id",
+            "x-user",
+            "sec-session-id",
+        ] {
+            assert!(!is_issued_header(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_with_a_credential() {
+        for value in
+            ["/next?access_token=x", "https://me:pass@host/", "<https://h/?a=1&sig=x>; rel=next", "0; url=/x?token=x"]
+        {
+            assert!(has_credential_address(value), "{value}");
+        }
+        for value in ["/next", "https://h/@scope/x?page=2", "<https://h/?page_token=x>; rel=\"next\"", "/?token="] {
+            assert!(!has_credential_address(value), "{value}");
         }
     }
 

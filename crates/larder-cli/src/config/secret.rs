@@ -40,11 +40,14 @@ fn random() -> Result<Vec<u8>, CliError> {
 }
 
 fn read(path: &Path) -> Result<Option<Secret>, CliError> {
-    let file = match fs::File::open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(unusable(path, &error.to_string())),
     };
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return Err(unusable(path, "it is no regular file").hint("move it aside: a new one is made"));
+    }
     check_mode(&file, path)?;
     let mut bytes = Vec::with_capacity(LEN + 1);
     file.take(LEN as u64 + 1).read_to_end(&mut bytes).map_err(|error| unusable(path, &error.to_string()))?;
@@ -54,6 +57,15 @@ fn read(path: &Path) -> Result<Option<Secret>, CliError> {
         return Err(unusable(path, &format!("it must be {LEN} bytes long")).hint(hint));
     }
     Ok(Some(Secret::new(bytes)))
+}
+
+/// Whatever lies there, nobody waits for it: a FIFO would be opened when somebody writes.
+fn open(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path)
 }
 
 #[cfg(unix)]
@@ -107,6 +119,15 @@ mod tests {
 
     fn home() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn a_fifo_is_refused_and_not_waited_for() {
+        let home = home();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, home.path().join(FILE), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let error = installation_secret(Some(home.path())).unwrap_err();
+        assert!(error.what.contains("no regular file"), "{}", error.what);
     }
 
     #[test]

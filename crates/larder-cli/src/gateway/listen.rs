@@ -3,6 +3,7 @@
 use crate::cli::serve::{ListenAddress, ServeError};
 use rustix::{
     fs::{FlockOperation, Mode, flock},
+    io::Errno,
     process::umask,
 };
 use std::{
@@ -14,6 +15,8 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A bound socket.
@@ -65,13 +68,31 @@ fn unix(path: &Path) -> io::Result<Bound> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Two gateways that start at once must not take each other's fresh socket for a stale one.
     let folder = File::open(folder)?;
-    flock(&folder, FlockOperation::LockExclusive)?;
+    lock(&folder)?;
     remove_stale(path)?;
     let before = umask(Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     umask(before);
     let identity = identity(&fs::symlink_metadata(path)?);
     Ok(Bound::Unix(listener?, SocketFile { path: path.to_owned(), identity }))
+}
+
+/// How long another gateway may take to bind its own socket in this folder.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Locks the folder, for which anybody who can read it may hold a lock as long as he likes.
+fn lock(folder: &File) -> io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::AGAIN) if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
+            Err(Errno::AGAIN) => {
+                let what = "another process has locked its folder (`lslocks` names it; a folder of your own helps)";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            done => return Ok(done?),
+        }
+    }
 }
 
 /// Removes a socket that nobody listens on. Anything else in the way stays.
@@ -125,6 +146,16 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(at(&path).unwrap_err().what.contains("something else"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_folder_that_somebody_has_locked_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = File::open(folder.path()).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        assert!(at(&folder.path().join("s")).unwrap_err().what.contains("has locked its folder"));
+        drop(held);
+        at(&folder.path().join("s")).unwrap();
     }
 
     #[test]

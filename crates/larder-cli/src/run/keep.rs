@@ -181,7 +181,9 @@ fn may_be_kept(keep: &Keep, finished: &Finished) -> Result<u8, String> {
     let (out, err) = (kept.stream(Stream::Out), kept.stream(Stream::Err));
     judge_run(&keep.matched, code, out, err)?;
     let value_of = |name: &str| std::env::var_os(name).map(OsString::into_encoded_bytes);
-    match keep.matched.told_secret(&[out, err], value_of) {
+    // Whatever the tool was given it may print, named by the rule or not.
+    let names: Vec<_> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    match keep.matched.told_secret(&[out, err], &names, value_of) {
         Some(name) => Err(format!("the output holds the value of `{name}`")),
         None => Ok(code),
     }

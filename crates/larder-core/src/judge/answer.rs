@@ -5,7 +5,7 @@ use crate::{
     Share, Timestamp,
     freshness::{ResponseControl, explicit_lifetime, initial_age, response_control, vary_names},
     record::vary_value,
-    secret::is_credential_header,
+    secret::{has_credential_address, is_credential_header, is_issued_header},
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use std::time::Duration;
@@ -38,6 +38,7 @@ pub fn judge_head(plan: &Plan, status: StatusCode, headers: &HeaderMap, now: Tim
     let refusal = [
         refused_status(plan, status),
         refused_form(headers),
+        refused_secret(headers),
         refused_by_origin(plan, &control),
         refused_by_share(plan, &control, headers),
     ];
@@ -126,6 +127,21 @@ fn refused_form(headers: &HeaderMap) -> Option<String> {
         .map(|value| value.as_bytes().trim_ascii())
         .find(|value| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity"))?;
     Some(format!("the content encoding is `{}`", encoded.escape_ascii()))
+}
+
+/// Headers whose values are addresses.
+const ADDRESSES: [HeaderName; 4] = [header::LOCATION, header::CONTENT_LOCATION, header::LINK, header::REFRESH];
+
+/// An answer that hands out a credential in its head: without that header it would be another answer, and with it a
+/// secret would lie on the disk.
+fn refused_secret(headers: &HeaderMap) -> Option<String> {
+    let issued = headers.keys().find(|name| is_issued_header(name.as_str()));
+    let leads = |name: &&HeaderName| {
+        let mut values = headers.get_all(*name).iter();
+        values.any(|value| has_credential_address(&String::from_utf8_lossy(value.as_bytes())))
+    };
+    let name = issued.or_else(|| ADDRESSES.iter().find(leads))?;
+    Some(format!("its header `{name}` holds a credential"))
 }
 
 fn refused_by_origin(plan: &Plan, control: &ResponseControl) -> Option<String> {

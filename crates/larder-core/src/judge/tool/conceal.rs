@@ -94,6 +94,13 @@ fn holds_credential(arg: &str) -> bool {
         || has_header(arg)
         || has_userinfo(arg)
         || has_scheme(arg)
+        || is_glued(arg)
+}
+
+/// `-pSECRET`, `-ualice:SECRET`: the value is glued to its flag. `-print` is hidden too: it still is told apart.
+fn is_glued(arg: &str) -> bool {
+    let password = arg.strip_prefix("-p").is_some_and(|value| !value.is_empty());
+    password || arg.strip_prefix("-u").is_some_and(|login| login.contains(':'))
 }
 
 fn has_named_value(arg: &str) -> bool {
@@ -117,9 +124,13 @@ fn has_header(arg: &str) -> bool {
     arg.split_once(':').is_some_and(|(name, _)| is_credential_header(name.trim().trim_start_matches("-H").trim()))
 }
 
+/// A password with a `/` or `?` in it that nobody encoded counts as well.
 fn has_userinfo(arg: &str) -> bool {
-    let rest = arg.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    rest.and_then(|authority| authority.rsplit_once('@')).is_some_and(|(user, _)| !user.is_empty() && user != "git")
+    let Some((_, rest)) = arg.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.is_some_and(|user| !user.is_empty() && user != "git")
+        || rest.rsplit_once('@').is_some_and(|(before, _)| before.split('/').next().unwrap_or_default().contains(':'))
 }
 
 #[cfg(test)]
@@ -137,7 +148,10 @@ mod tests {
             concealer.into_concealed()
         };
         assert_eq!(hidden(&["repo", "list", "--limit", "5"]), Vec::<String>::new());
-        assert_eq!(hidden(&["ssh://git@host/x", "-u", "HEAD", "basics", "page=2"]), Vec::<String>::new());
+        assert_eq!(
+            hidden(&["ssh://git@host/x", "-u", "HEAD", "basics", "page=2", "-p", "22", "-upstream", "https://h/@a/b"]),
+            Vec::<String>::new()
+        );
         for args in [
             &["-x", "ghp_0123456789abcdefghij"][..],
             &["-H", "Authorization: Bearer me"],
@@ -154,6 +168,9 @@ mod tests {
             &["--pw", "me"],
             &["--passcode", "me"],
             &["x", "SSHPASS=me"],
+            &["x", "-pme"],
+            &["x", "-ualice:me"],
+            &["x", "https://me:pa/ss@host/"],
         ] {
             assert_eq!(hidden(args), ["argument 2"], "{args:?}");
         }

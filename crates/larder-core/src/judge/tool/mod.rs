@@ -221,10 +221,15 @@ impl ToolMatch {
         self.operation.as_ref().map_or(RUN, |operation| &operation.name)
     }
 
-    /// The secret variable of this command whose value (`value_of` its name, in bytes) stands in one of the outputs:
-    /// such output is not kept.
-    pub fn told_secret(&self, outputs: &[&[u8]], value_of: impl Fn(&str) -> Option<Vec<u8>>) -> Option<&str> {
-        let named = self.env.iter().filter(|name| is_credential_variable(name));
+    /// The secret variable whose value (`value_of` its name, in bytes) stands in one of the outputs: such output is not
+    /// kept. Secret are those that the command's rule calls so, and those of the surroundings (`names`) that say so.
+    pub fn told_secret<'a>(
+        &'a self,
+        outputs: &[&[u8]],
+        names: &'a [String],
+        value_of: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Option<&'a str> {
+        let named = names.iter().filter(|name| is_credential_variable(name));
         let mut names = self.credential_env.iter().chain(named).map(String::as_str);
         names.find(|name| {
             let value = value_of(name).filter(|value| value.len() >= LEAST_SECRET);
@@ -251,7 +256,9 @@ pub fn judge_run(matched: &ToolMatch, exit_code: u8, stdout: &[u8], stderr: &[u8
     if let Some(text) = matched.fail_when.iter().find(holds) {
         return Err(format!("the output holds `{text}`, which means that it failed"));
     }
-    match scan::token_in(stdout).or_else(|| scan::token_in(stderr)) {
+    let both = [stdout, stderr];
+    let formed = both.iter().find_map(|output| scan::token_in(output)).map(str::to_owned);
+    match formed.or_else(|| both.iter().find_map(|output| scan::named_in(output))) {
         Some(kind) => Err(format!("the output seems to hold a secret ({kind})")),
         None => Ok(()),
     }

@@ -3,6 +3,6 @@
 
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64};
 pub(crate) use tokio::{
-    task::{spawn, spawn_blocking},
+    task::{JoinHandle, spawn, spawn_blocking},
     time::timeout,
 };

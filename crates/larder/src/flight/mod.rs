@@ -142,7 +142,7 @@ pub(crate) struct Streaming {
     /// Freshness left, seconds.
     pub(crate) ttl_s: i64,
     pub(crate) spool: Arc<Spool>,
-    /// Whether it is kept, once that is known: it was judged whole and given to the store, or it was not.
+    /// Whether it is kept, once that is known: it was judged whole and the store has it, or not.
     pub(crate) kept: watch::Sender<Option<bool>>,
 }
 

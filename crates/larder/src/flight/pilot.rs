@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Entry, Origin, OriginAnswer, OriginError,
     stats::Event,
-    sync::{spawn, timeout},
+    sync::{JoinHandle, spawn, timeout},
 };
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -141,7 +141,7 @@ impl Pilot {
         }
     }
 
-    /// Gathers the body; a whole one is committed before its end is told.
+    /// Gathers the body. Whoever comes while a whole one is committed waits for the store.
     async fn gather(
         &self,
         flight: &Flight,
@@ -178,8 +178,13 @@ impl Pilot {
         self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
         if unmarked && !watcher.proves_end() {
             self.not_kept(&OriginError::Unmarked.to_string());
-        } else {
-            self.commit(draft, watcher, &mut writer, streaming).await;
+        } else if let Some(put) = self.commit(draft, watcher, &mut writer).await {
+            if !streaming.is_short() {
+                // Its headers promised nothing of the store, and a client that has read a stream's last event gives a
+                // connection up whose end is not there yet.
+                writer.end();
+            }
+            self.kept(put, streaming).await;
         }
         writer.end();
     }
@@ -189,31 +194,40 @@ impl Pilot {
         writer.fail(error);
     }
 
-    /// Has a complete answer kept. The end of the answer waits for it, but not for long.
-    async fn commit(&self, draft: Draft, watcher: Watcher, writer: &mut Writer, streaming: &Streaming) {
+    /// Has a complete answer kept: a task that says whether it is.
+    async fn commit(&self, draft: Draft, watcher: Watcher, writer: &mut Writer) -> Option<JoinHandle<bool>> {
         let most = self.flights.limits.max_body;
         let findings = match watcher.finish() {
             Completion::Complete(_) if most > 0 && writer.len() > most => {
-                return self.not_kept(&format!("the body is larger than `{most}` bytes"));
+                self.not_kept(&format!("the body is larger than `{most}` bytes"));
+                return None;
             }
             Completion::Complete(findings) => findings,
-            Completion::Incomplete(reason) => return self.not_kept(&reason),
+            Completion::Incomplete(reason) => {
+                self.not_kept(&reason);
+                return None;
+            }
         };
-        let Some((body, path)) = writer.body().await else { return };
-        streaming.tell_kept(true);
+        let (body, path) = writer.body().await?;
         let record = self.record(&draft, &findings, writer);
         let (shelf, now, aloft) = (Arc::clone(&self.shelf), self.now, Aloft::new(&self.flights));
-        let put = spawn(async move {
+        Some(spawn(async move {
             let _aloft = aloft;
             let kept = shelf.put(record, body, draft.generation, now()).await;
             drop(path);
-            if let Err(error) = kept {
+            if let Err(error) = &kept {
                 // The tier that failed has said so, once.
                 tracing::debug!(%error, "an answer could not be kept");
             }
-        });
-        if timeout(self.flights.limits.commit, put).await.is_err() {
-            tracing::warn!("the store is slow: an answer's end is no longer held back for it");
+            kept.is_ok()
+        }))
+    }
+
+    /// Waits for `put`, but not for long. Only what the disk has is called kept.
+    async fn kept(&self, put: JoinHandle<bool>, streaming: &Streaming) {
+        match timeout(self.flights.limits.commit, put).await {
+            Ok(kept) => streaming.tell_kept(kept.unwrap_or(false)),
+            Err(_) => tracing::warn!("the store is slow: an answer's end is no longer held back for it"),
         }
     }
 

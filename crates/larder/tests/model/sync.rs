@@ -4,7 +4,7 @@ use shuttle::rand::{Rng as _, thread_rng};
 use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
 pub(crate) use shuttle::{
-    future::spawn,
+    future::{JoinHandle, spawn},
     sync::{Mutex, MutexGuard, atomic::AtomicU64},
 };
 

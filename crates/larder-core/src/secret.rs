@@ -198,7 +198,7 @@ pub fn is_issued_header(name: &str) -> bool {
     let words = words(name);
     let opens = |word: &&str| words.ends_with(&format!("{word}_key"));
     let is_key =
-        words.ends_with("_key") && !["api", "access", "secret", "private", "auth"].iter().any(|word| opens(&word));
+        words.ends_with("_key") && !["api", "access", "secret", "private", "auth"].iter().any(opens);
     let proves = ["signature", "sign", "hmac"].iter().any(|last| words == *last || ends_in(&words, last));
     let exempt = is_key || proves || words == "set_cookie" || ONLY_IN_URLS.contains(&words.as_str());
     (says_credential(&words) && !exempt) || words == "authentication_info" || words == "authorization_info"

@@ -101,7 +101,9 @@ pub fn named_in(bytes: &[u8]) -> Option<String> {
 /// In capitals it is a variable, where `token` anywhere says enough; elsewhere `max_tokens` is none.
 fn says_secret(name: &str) -> bool {
     let is_variable = !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    is_credential_parameter(name) || (is_variable && is_credential_variable(name))
+    // The shell's own: where it stands, not a password.
+    let is_folder = matches!(name, "PWD" | "OLDPWD");
+    !is_folder && (is_credential_parameter(name) || (is_variable && is_credential_variable(name)))
 }
 
 /// Names of variables are not longer.
@@ -193,6 +195,7 @@ mod tests {
             "page_token=abcdefghijkl",
             "PATH=/usr/local/bin:/usr/bin",
             "PWD=/home/alice/work",
+            "OLDPWD=/home/alice/work",
             "if token == expected_token",
             "=abcdefghijkl",
             "TOKEN=<your token>",

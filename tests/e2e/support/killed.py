@@ -66,12 +66,15 @@ class Work:
     def __init__(self, home, group, tool, random, mark):
         self.home, self.group, self.tool, self.random, self.mark = home, group, tool, random, mark
         self.acked, self.running, self.stop = {"put": set(), "run": set(), "ask": set()}, set(), threading.Event()
-        self.wrong, self.said, self.gateway = [], set(), None
+        self.wrong, self.gateway = [], None
+        # How long a command takes, s: kills fall within.
+        self.usual = 0.06
 
     def finish(self, process, given=None):
         """Ends by itself or is killed at some moment; its output if it ended by itself."""
         self.running.add(process)
-        killer = threading.Timer(self.random.random() * 0.06, self.group.kill, [process]) if self.random.random() < 0.4 else None
+        began = time.perf_counter()
+        killer = threading.Timer(self.random.random() * self.usual, self.group.kill, [process]) if self.random.random() < 0.4 else None
         if killer:
             killer.start()
         try:
@@ -81,7 +84,10 @@ class Work:
                 killer.cancel()
                 killer.join()
             self.running.discard(process)
-        return (out, err) if process.returncode == 0 else None
+        if process.returncode:
+            return None
+        self.usual = min(0.06, 1.5 * (time.perf_counter() - began))
+        return out, err
 
     def pipe(self, *args):
         return self.group.start(*args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -103,12 +109,7 @@ class Work:
             got = self.gateway.post(PATH, chat(name), headers=bearer(), timeout=20)
             self.check(name, got)
             if got.cache.get("stored"):
-                self.said.add(name)
-                # The last bytes may be out a moment before the disk has them; that it is there, the next hit says.
-                again = self.gateway.post(PATH, chat(name), headers=bearer(), timeout=20)
-                self.check(name, again)
-                if again.cache.get("hit"):
-                    self.acked["ask"].add(name)
+                self.acked["ask"].add(name)
         except (OSError, AssertionError, http.client.HTTPException):
             time.sleep(0.005)
 

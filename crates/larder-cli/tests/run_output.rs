@@ -341,3 +341,14 @@ fn a_closed_stdout_gets_nothing_of_the_store() {
     assert_eq!(desk.see(desk.sh(&script)), text("out\n", "", 0));
     assert_eq!(desk.count(), 1);
 }
+
+#[test]
+fn a_refusal_is_a_document_where_one_was_asked_for() {
+    let desk = Desk::new();
+    for words in [&["--json", "--", "true"][..], &["--json", "--colour", "--", "true"]] {
+        let seen = desk.see(desk.larder(words));
+        assert_eq!((seen.out.as_str(), seen.code), ("", Some(2)));
+        let document: serde_json::Value = serde_json::from_str(&seen.err).unwrap();
+        assert_eq!((&document["schema"], &document["kind"]), (&"larder.error/1".into(), &"usage".into()));
+    }
+}

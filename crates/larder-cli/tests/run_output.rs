@@ -212,9 +212,10 @@ fn output_that_cannot_be_written_is_no_success() {
 fn a_reader_that_has_gone_before_the_first_word_is_no_success_either() {
     let desk = Desk::new();
     for _ in 0..2 {
-        let mut child = desk.sh("sleep 0.3; echo out").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
+        // It has gone before larder starts: a hit has written everything within the time that it takes to go.
+        let (reader, stdout) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = desk.sh("sleep 0.3; echo out").stdout(stdout).stderr(Stdio::piped()).output().unwrap();
         assert_eq!((output.status.signal(), output.stderr), (Some(13), Vec::new()));
     }
 }
@@ -319,4 +320,35 @@ fn a_script_without_an_interpreter_line_is_run_by_the_shell() {
         }
     }
     assert_eq!(desk.count(), 3, "one kept, two untouched");
+}
+
+#[test]
+fn a_closed_stdout_gets_nothing_of_the_store() {
+    let desk = Desk::new();
+    let script = format!("{COUNT} echo out");
+    desk.see(desk.sh(&script));
+    let run = desk.sh(&script);
+    // The file that is opened first would be its stdout, and the output would go into the store.
+    let mut closed = std::process::Command::new("sh");
+    closed.args(["-c", "exec \"$@\" 1>&-", "sh"]).arg(run.get_program()).args(run.get_args());
+    closed.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    closed.current_dir(desk.path("work")).stdin(Stdio::null());
+    let sidecar = desk.store().join("v1/sidecar");
+    let head = |bytes: Vec<u8>| bytes[..16].to_vec();
+    let before = head(fs::read(&sidecar).unwrap());
+    assert_eq!(desk.see(closed), text("", "", 0));
+    assert_eq!(head(fs::read(&sidecar).unwrap()), before);
+    assert_eq!(desk.see(desk.sh(&script)), text("out\n", "", 0));
+    assert_eq!(desk.count(), 1);
+}
+
+#[test]
+fn a_refusal_is_a_document_where_one_was_asked_for() {
+    let desk = Desk::new();
+    for words in [&["--json", "--", "true"][..], &["--json", "--colour", "--", "true"]] {
+        let seen = desk.see(desk.larder(words));
+        assert_eq!((seen.out.as_str(), seen.code), ("", Some(2)));
+        let document: serde_json::Value = serde_json::from_str(&seen.err).unwrap();
+        assert_eq!((&document["schema"], &document["kind"]), (&"larder.error/1".into(), &"usage".into()));
+    }
 }

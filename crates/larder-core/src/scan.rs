@@ -144,13 +144,13 @@ fn tail_length(bytes: &[u8], from: usize, tail: fn(u8) -> bool) -> usize {
 }
 
 fn has_form(bytes: &[u8], form: &Form) -> bool {
-    memmem::find_iter(bytes, form.prefix)
+    places(bytes, form.prefix)
         .any(|at| tail_length(bytes, at + form.prefix.len(), form.tail) >= form.least && begins(bytes, at))
 }
 
 /// A JSON Web Token (RFC 7519): three base64url parts, of which the first is an encoded `{"…`.
 fn has_jwt(bytes: &[u8]) -> bool {
-    memmem::find_iter(bytes, "eyJ").any(|at| {
+    places(bytes, "eyJ").any(|at| {
         let head = tail_length(bytes, at, url_safe);
         let body = tail_length(bytes, at + head + 1, url_safe);
         head >= 10
@@ -162,15 +162,44 @@ fn has_jwt(bytes: &[u8]) -> bool {
 
 /// PEM (RFC 7468): any label that ends in `PRIVATE KEY`.
 fn has_private_key(bytes: &[u8]) -> bool {
-    memmem::find_iter(bytes, "-----BEGIN ").any(|at| {
+    places(bytes, "-----BEGIN ").any(|at| {
         let label = bytes.iter().skip(at + 11).take(40).copied().take_while(|byte| *byte != b'-');
         label.collect::<Vec<_>>().ends_with(b"PRIVATE KEY")
     })
 }
 
+/// Beyond this, looking the processor's abilities up once (tens of microseconds in a virtual machine) pays.
+const SHORT: usize = 256;
+
+/// Where `text` stands in `bytes`.
+fn places<'a>(bytes: &'a [u8], text: &'a str) -> impl Iterator<Item = usize> {
+    let text = text.as_bytes();
+    let short = (bytes.len() <= SHORT).then(|| {
+        let tails = bytes.iter().enumerate().filter(|(_, byte)| text.first() == Some(byte));
+        tails.map(|(at, _)| at).filter(|at| bytes.get(*at..).is_some_and(|tail| tail.starts_with(text)))
+    });
+    let long = short.is_none().then(|| memmem::find_iter(bytes, text));
+    short.into_iter().flatten().chain(long.into_iter().flatten())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{named_in, token_in};
+
+    #[test]
+    fn the_length_of_the_text_makes_no_difference() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+        let found = [("ghp_0123456789", "ghp_"), (jwt, "JWT"), ("-----BEGIN RSA PRIVATE KEY-----", "private key")];
+        for length in [0, 200, 240, 256, 257, 400, 5_000] {
+            for (token, kind) in found {
+                let behind = format!("{} {token}", "- ".repeat(length / 2));
+                let before = format!("{token} {}", "ghp ".repeat(length / 4));
+                assert_eq!(token_in(behind.as_bytes()), Some(kind), "{length}");
+                assert_eq!(token_in(before.as_bytes()), Some(kind), "{length}");
+            }
+            assert_eq!(token_in("ghp eyJ --".repeat(length / 10).as_bytes()), None, "{length}");
+        }
+    }
 
     #[test]
     fn named_values_are_seen() {

@@ -91,8 +91,7 @@ fn dispatch(cli: Cli) -> Outcome {
     // These read no settings: the runner reads its own, and the demonstration touches nothing of the user's.
     match cli.command {
         Command::Run(_) if cli.globals.json => {
-            return Err(CliError::usage("`larder run` has no `--json`: what it prints is the tool's")
-                .hint("leave `--json` out; `larder explain --json -- COMMAND` says what is kept"));
+            return Err(run::no_json());
         }
         Command::Run(args) => return Ok(run::run(args.words(&cli.globals))),
         Command::DemoTool(args) => return demo::tool(&args),

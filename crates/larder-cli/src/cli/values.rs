@@ -3,17 +3,26 @@
 use larder_core::Timestamp;
 use std::time::Duration;
 
-/// A length of time in its largest unit that loses nothing, or little: `850 ms`, `42 s`, `7 min`, `1 h`, `12 d`.
+/// A length of time in its largest unit that loses nothing, or little: `850 ms`, `42 s`, `7 min`, `1 h`, `12 d`. To the
+/// nearest: what was to be fresh for an hour a moment ago is so for `1 h`.
 pub(crate) fn length(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0 if duration.is_zero() => "0 s".to_owned(),
-        0 => format!("{} ms", duration.as_millis()),
-        _ if seconds >= 172_800 || seconds == 86_400 => format!("{} d", seconds / 86_400),
-        _ if seconds >= 7_200 || seconds == 3_600 => format!("{} h", seconds / 3_600),
-        _ if seconds >= 120 || seconds == 60 => format!("{} min", seconds / 60),
-        _ => format!("{seconds} s"),
+    let milliseconds = duration.as_millis();
+    if (1..1_000).contains(&milliseconds) {
+        return format!("{milliseconds} ms");
     }
+    let seconds = nearest(milliseconds, 1_000);
+    let minutes = nearest(seconds, 60);
+    let (hours, days) = (nearest(seconds, 3_600), nearest(seconds, 86_400));
+    match () {
+        () if seconds < 120 && seconds != 60 => format!("{seconds} s"),
+        () if minutes < 120 && minutes != 60 => format!("{minutes} min"),
+        () if hours < 48 && hours != 24 => format!("{hours} h"),
+        () => format!("{days} d"),
+    }
+}
+
+fn nearest(length: u128, unit: u128) -> u128 {
+    (length + unit / 2) / unit
 }
 
 /// RFC 3339 in UTC, to the second: `2026-11-23T17:05:00Z`.
@@ -84,7 +93,15 @@ mod tests {
         let table = [
             (0, "0 s"),
             (3_600_000, "1 h"),
-            (3_599_000, "59 min"),
+            (3_599_000, "1 h"),
+            (3_599_999, "1 h"),
+            (3_569_000, "59 min"),
+            (5_400_000, "90 min"),
+            (59_700, "1 min"),
+            (61_000, "61 s"),
+            (86_399_000, "1 d"),
+            (90_000_000, "25 h"),
+            (172_799_999, "2 d"),
             (850, "850 ms"),
             (42_000, "42 s"),
             (420_000, "7 min"),

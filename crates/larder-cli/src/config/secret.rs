@@ -15,10 +15,11 @@ const LEN: usize = 32;
 
 /// The secret, and whether it outlives this process (`false`: there is no configuration folder to keep it in, or none
 /// that can be written, and nothing that is stored under a credential is found again).
-/// Errors: the file is there and unusable (wrong mode, wrong length).
+/// Errors: the file is there and unusable (wrong mode, wrong length), or others may put another in its place.
 pub(crate) fn installation_secret(folder: Option<&Path>) -> Result<(Secret, bool), CliError> {
     let passing = || Ok((Secret::new(random()?), false));
     let Some(folder) = folder else { return passing() };
+    check_folder(folder)?;
     let path = folder.join(FILE);
     if let Some(secret) = read(&path)? {
         return Ok((secret, true));
@@ -83,6 +84,34 @@ fn check_mode(file: &fs::File, path: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Whoever may write the folder may put a secret there that he knows. One that is not there yet is made for this user alone.
+#[cfg(unix)]
+fn check_folder(folder: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(meta) = fs::metadata(folder) else { return Ok(()) };
+    let refuse = |why: String| {
+        CliError::failed(format!(
+            "the folder of the installation's secret `{}` cannot be used: {why}",
+            folder.display()
+        ))
+    };
+    if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refuse("it belongs to another user".to_owned()));
+    }
+    match meta.mode() & 0o777 {
+        mode if mode & 0o022 != 0 => {
+            Err(refuse(format!("others may write it (mode {mode:04o})"))
+                .hint(format!("chmod go-w '{}'", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_folder(_: &Path) -> Result<(), CliError> {
+    Ok(())
+}
+
 #[cfg(not(unix))]
 fn check_mode(_: &fs::File, _: &Path) -> Result<(), CliError> {
     Ok(())
@@ -128,6 +157,26 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, home.path().join(FILE), rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let error = installation_secret(Some(home.path())).unwrap_err();
         assert!(error.what.contains("no regular file"), "{}", error.what);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused() {
+        let home = home();
+        installation_secret(Some(home.path())).unwrap();
+        for mode in [0o777, 0o770, 0o702, 0o1777] {
+            fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let error = installation_secret(Some(home.path())).map(|_| ()).unwrap_err();
+            assert!(
+                error.what.ends_with(&format!("others may write it (mode {:04o})", mode & 0o777)),
+                "{}",
+                error.what
+            );
+            assert!(error.hints[0].starts_with("chmod go-w "));
+        }
+        for mode in [0o755, 0o700] {
+            fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert!(installation_secret(Some(home.path())).unwrap().1);
+        }
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl Words {
         match (name, inline) {
             ("-v" | "--verbose", None) => self.verbose = true,
             ("-h" | "--help", None) => self.help = true,
+            (JSON, None) => return Err(no_json()),
             ("--ttl" | "--env" | "--keep-exit" | "--share" | "--store" | "--config" | "--refresh", _) => {
                 let value = inline.map(OsString::from).or_else(|| rest.next());
                 let value = value.ok_or_else(|| CliError::usage(format!("`{name}` needs a value")).hint(HINT))?;
@@ -143,6 +144,20 @@ impl Words {
         }
         Ok(())
     }
+}
+
+/// The flag that the other commands have.
+const JSON: &str = "--json";
+
+/// What the runner says to `--json`.
+pub(crate) fn no_json() -> CliError {
+    CliError::usage("`larder run` has no `--json`: what it prints is the tool's")
+        .hint("leave `--json` out; `larder explain --json -- COMMAND` says what is kept")
+}
+
+/// Whether `words` ask for documents: a refusal is one then.
+pub(crate) fn says_json(words: &[OsString]) -> bool {
+    words.iter().take_while(|word| *word != "--").any(|word| word == JSON)
 }
 
 fn unknown(word: &OsStr) -> CliError {
@@ -194,6 +209,14 @@ mod tests {
             assert_eq!(parse(words).unwrap_err(), expected, "{words:?}");
         }
         assert!(parse(&["--ttl", "soon", "x"]).unwrap_err().starts_with("`--ttl soon`: "));
+    }
+
+    #[test]
+    fn documents_are_asked_for_before_the_command() {
+        assert_eq!(parse(&["--json", "--", "x"]).unwrap_err(), no_json().what);
+        assert_eq!(parse(&["x", "--json"]).unwrap().command, ["x", "--json"]);
+        let says = |words: &[&str]| says_json(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(says(&["--json", "--", "x"]) && !says(&["--", "x", "--json"]));
     }
 
     #[test]

@@ -53,10 +53,15 @@ impl Kind {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile | FileType::Fifo | FileType::Socket => Self::Data,
             FileType::CharacterDevice if null() => Self::Nothing,
-            FileType::CharacterDevice if rustix::termios::isatty(stdio::stdin()) => Self::Terminal,
+            FileType::CharacterDevice if is_terminal() => Self::Terminal,
             _ => Self::Other,
         }
     }
+}
+
+/// Whether people may type on stdin.
+pub(crate) fn is_terminal() -> bool {
+    rustix::termios::isatty(stdio::stdin())
 }
 
 /// Whether there is data on stdin now. An open pipe in which nothing is yet counts as empty: agents and supervisors

@@ -191,7 +191,7 @@ fn plan(
     input: &Input,
 ) -> Result<Plan, PassReason> {
     // Tools ask whether they talk to people.
-    let people = || (Kind::of_stdin() == Kind::Terminal).then(|| "terminal".to_owned());
+    let people = || input::is_terminal().then(|| "terminal".to_owned());
     let facts = facts::gather(matched, program, input.digest().or_else(people), asked.outputs.one)?;
     let folder = asked.settings.folder.as_deref();
     let (secret, lasting) = installation_secret(folder).map_err(|error| PassReason::Excluded(error.what))?;

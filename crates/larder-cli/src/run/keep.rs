@@ -12,9 +12,10 @@ use super::{
     not_runnable,
     output::Stream,
     program::{NotRunnable, Program},
-    store::{self, Run, Shelf},
+    store::{self, Shelf},
 };
 use crate::{config::Settings, env};
+use larder::tier::disk::runs::Hit;
 use larder_core::{Head, judge::judge_run, record::run::stretches};
 use rustix::io::Errno;
 use signal_hook::consts::SIGPIPE;
@@ -39,12 +40,12 @@ impl Runner {
             if found.stale {
                 self.ask_again(&mut keep);
             }
-            return self.hit(&dir, &keep, &found.run);
+            return self.hit(&found.run);
         }
         match flight::join(&dir, &flight_name(&keep)) {
             Role::Lead(leader) => self.lead(program, keep, settings, &dir, leader),
             Role::Served => match store::look_up_fresh(&dir, &keep) {
-                Some(run) => self.hit(&dir, &keep, &run),
+                Some(run) => self.hit(&run),
                 None => self.alone(program, keep, settings),
             },
             Role::Released | Role::Alone => self.alone(program, keep, settings),
@@ -55,7 +56,7 @@ impl Runner {
         // Another leader may have landed between our look and our lock.
         if let Some(run) = store::look_up_fresh(dir, &keep) {
             leader.land(true);
-            return self.hit(dir, &keep, &run);
+            return self.hit(&run);
         }
         self.miss(program, keep, settings, Some(&leader)).map_or_else(|why| not_runnable(&why), Ending::follow)
     }
@@ -93,10 +94,11 @@ impl Runner {
     }
 
     /// Writes what was kept as it was written, and ends as the tool ended.
-    fn hit(&self, dir: &Path, keep: &Keep, (record, body): &Run) -> ExitCode {
+    fn hit(&self, run: &Hit) -> ExitCode {
+        let record = &run.record;
         // `runs::read` gives nothing else.
         let Head::Tool { exit_code, frames } = &record.head else { return ExitCode::FAILURE };
-        for (number, bytes) in stretches(frames, body) {
+        for (number, bytes) in stretches(frames, &run.body) {
             match Stream::of(number).write_all(bytes) {
                 Ok(()) => {}
                 // As the tool would: quietly, when its reader has gone.
@@ -108,7 +110,7 @@ impl Runner {
                 }
             }
         }
-        store::count_hit(dir, keep);
+        run.count();
         let age = record.age(store::now()).as_secs();
         self.explain(&format!("hit; age={age}; ttl={}; key={}", record.ttl_ms / 1000, record.key));
         ExitCode::from(*exit_code)

@@ -23,10 +23,11 @@ mod store;
 
 #[cfg(test)]
 pub(crate) use args::HELP;
+pub(crate) use args::no_json;
 pub(crate) use judge::{Verdict, judge};
 pub(crate) use program::NotRunnable;
 
-use crate::{config::Settings, env, error::CliError};
+use crate::{config::Settings, env, error::CliError, output::Output};
 use args::{Form, Words};
 use child::Call;
 use ending::Ending;
@@ -46,7 +47,12 @@ const OWN_FAILURE: u8 = 125;
 /// Runs `larder run`; `words` is what follows the word `run`, with `--store` and `--config` in front where they were
 /// given before it.
 pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
+    let json = args::says_json(&words);
     match Words::parse(words) {
+        Err(error) if json => {
+            Output { json }.error(&error);
+            error.exit()
+        }
         Err(error) => refuse(&error),
         Ok(words) if words.help => {
             let _ = Stream::Out.write_all(args::HELP.as_bytes());

@@ -2,11 +2,13 @@
 
 use super::{capture::Kept, judge::Keep};
 use crate::config::Settings;
-use bytes::Bytes;
 use larder::{
     Body, Cache, Error,
     stats::Event,
-    tier::{Selection, disk::runs},
+    tier::{
+        Selection,
+        disk::runs::{self, Hit},
+    },
 };
 use larder_core::{
     BodyCid, Head, Record, Timestamp,
@@ -17,9 +19,6 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-
-/// A kept run.
-pub(crate) type Run = (Record, Bytes);
 
 /// Now, by the system's clock.
 pub(crate) fn now() -> Timestamp {
@@ -34,7 +33,7 @@ fn millis(length: Duration) -> u64 {
 /// A kept run that may be served.
 pub(crate) struct Found {
     /// The run.
-    pub(crate) run: Run,
+    pub(crate) run: Hit,
     /// It may be served only while somebody asks again.
     pub(crate) stale: bool,
 }
@@ -56,19 +55,14 @@ fn staleness(record: &Record, plan: &Plan) -> Option<bool> {
 /// Opens one file and nothing else. `None`: not there, too old, not believed, or a failure that this run does not keep.
 pub(crate) fn look_up(dir: &Path, keep: &Keep) -> Option<Found> {
     let run = runs::read(dir, &keep.plan.want, now())?;
-    let Head::Tool { exit_code, .. } = run.0.head else { return None };
-    let stale = staleness(&run.0, &keep.plan)?;
+    let Head::Tool { exit_code, .. } = run.record.head else { return None };
+    let stale = staleness(&run.record, &keep.plan)?;
     keep.matched.keeps_exit(exit_code).then_some(Found { run, stale })
 }
 
 /// The same, and fresh.
-pub(crate) fn look_up_fresh(dir: &Path, keep: &Keep) -> Option<Run> {
+pub(crate) fn look_up_fresh(dir: &Path, keep: &Keep) -> Option<Hit> {
     look_up(dir, keep).filter(|found| !found.stale).map(|found| found.run)
-}
-
-/// Counts a hit.
-pub(crate) fn count_hit(dir: &Path, keep: &Keep) {
-    runs::count_hit(dir, &keep.matched.service, keep.matched.operation_name());
 }
 
 /// How long a run waits for another process's lock on the store: its user waits with it.

@@ -91,8 +91,8 @@ fn the_first_versions_store_is_read() {
     let accept = [(http::header::ACCEPT, http::HeaderValue::from_static("text/plain"))].into_iter().collect();
     assert_eq!(get(&Want { headers: accept, ..want("http") }), Some(http()));
     assert_eq!(get(&want("http")), None);
-    let (run, bytes) = runs::read(folder.path(), &want("tool"), START).unwrap();
-    assert_eq!((run, &bytes[..]), (tool(), &b"outerr!"[..]));
+    let hit = runs::read(folder.path(), &want("tool"), START).unwrap();
+    assert_eq!((hit.record, &hit.body[..]), (tool(), &b"outerr!"[..]));
     assert_eq!(cache.generation("dead", "op"), 1);
     assert_eq!(cache.statistics().unwrap().operations[&("svc".to_owned(), "op".to_owned())].hits, 1);
     assert!(cache.is_credential_accepted("https://origin", &CredentialDigest::from_mac(&[9; 32]), START));

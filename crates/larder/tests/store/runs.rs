@@ -25,7 +25,7 @@ fn put(cache: &Cache, record: Record, body: &[u8]) {
 }
 
 fn read(dir: &Path, want: &Want, now: Timestamp) -> Option<Vec<u8>> {
-    runs::read(dir, want, now).map(|(_, body)| body.to_vec())
+    runs::read(dir, want, now).map(|hit| hit.body.to_vec())
 }
 
 #[test]
@@ -34,8 +34,8 @@ fn a_run_is_read_without_the_index_until_its_time_is_over() {
     let cache = open(folder.path());
     for (question, body) in [("small", noise(100)), ("large", noise(300_000)), ("empty", Vec::new())] {
         put(&cache, tool(question, &body), &body);
-        let (record, found) = runs::read(folder.path(), &want(question), START).unwrap();
-        assert_eq!((record, &found[..]), (tool(question, &body), &body[..]));
+        let hit = runs::read(folder.path(), &want(question), START).unwrap();
+        assert_eq!((hit.record, &hit.body[..]), (tool(question, &body), &body[..]));
         assert!(read(folder.path(), &want(question), START.plus(Duration::from_secs(3599))).is_some());
         assert!(read(folder.path(), &want(question), START.plus(Duration::from_secs(3600))).is_none());
     }
@@ -99,7 +99,6 @@ fn a_lost_sidecar_is_no_hit_until_the_store_is_opened() {
     drop(cache);
     std::fs::remove_file(folder.path().join("v1/sidecar")).unwrap();
     assert_eq!(read(folder.path(), &want("b"), START), None);
-    runs::count_hit(folder.path(), "tool", "op");
     let _cache = open(folder.path());
     assert_eq!(read(folder.path(), &want("b"), START), Some(b"y".to_vec()));
     assert_eq!(read(folder.path(), &want("a"), START), None, "the generations came back from the index");
@@ -109,7 +108,8 @@ fn a_lost_sidecar_is_no_hit_until_the_store_is_opened() {
 fn hits_are_counted_in_the_sidecar() {
     let folder = TempDir::new().unwrap();
     let cache = open(folder.path());
-    (0..3).for_each(|_| runs::count_hit(folder.path(), "tool", "op"));
+    put(&cache, tool("a", b"x"), b"x");
+    (0..3).for_each(|_| runs::read(folder.path(), &want("a"), START).unwrap().count());
     let counted = cache.statistics().unwrap().operations[&("tool".to_owned(), "op".to_owned())];
     assert_eq!((counted.hits, counted.api_calls_saved, counted.misses), (3, 3, 0));
 }

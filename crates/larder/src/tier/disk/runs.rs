@@ -49,10 +49,28 @@ impl Unpublished {
     }
 }
 
+/// A tool's answer, verified.
+#[derive(Debug)]
+pub struct Hit {
+    /// What it answers, and how it was made.
+    pub record: Record,
+    /// All of it.
+    pub body: Bytes,
+    sidecar: Sidecar,
+}
+
+impl Hit {
+    /// Counts a hit and a call saved.
+    pub fn count(&self) {
+        let events = [Event::Hit, Event::ApiCallSaved];
+        self.sidecar.count_all(&self.record.service, &self.record.operation, &events, 1);
+    }
+}
+
 /// The answer to `want` that the store in `dir` keeps for a tool, verified; `None` when it has none that may be served at
-/// `now`. Opens no database, starts no thread. Counts nothing: see [`count_hit`].
+/// `now`. Opens no database, starts no thread. Counts nothing: see [`Hit::count`].
 #[must_use]
-pub fn read(dir: &Path, want: &Want, now: Timestamp) -> Option<(Record, Bytes)> {
+pub fn read(dir: &Path, want: &Want, now: Timestamp) -> Option<Hit> {
     let paths = super::Paths::of(dir);
     let bytes = contents(&path(&paths.runs, &want.key, &row::form(&want.variant, &[])))?;
     let run = RunFile::parse(&bytes)?;
@@ -66,23 +84,16 @@ pub fn read(dir: &Path, want: &Want, now: Timestamp) -> Option<(Record, Bytes)> 
         return None;
     }
     sidecar.used(&record.key);
-    Some((record, body))
+    Some(Hit { record, body, sidecar })
 }
 
 /// All of a file that this user alone may have written: digests are no proof against somebody who takes them anew.
 fn contents(path: &Path) -> Option<Vec<u8>> {
     let mut file = trust::open(path, OpenOptions::new().read(true)).ok()?;
-    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata().ok()?.len()).ok()?);
-    file.read_to_end(&mut bytes).ok()?;
+    // Whole or not at all: a file that has its name is not written any more, and the digests say whether that is so.
+    let mut bytes = vec![0; usize::try_from(file.metadata().ok()?.len()).ok()?];
+    file.read_exact(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// Counts a hit and a call saved, in the sidecar of the store in `dir` alone. Without one nothing is counted.
-pub fn count_hit(dir: &Path, service: &str, operation: &str) {
-    if let Ok(sidecar) = Sidecar::open(&super::Paths::of(dir).sidecar) {
-        sidecar.count(service, operation, Event::Hit, 1);
-        sidecar.count(service, operation, Event::ApiCallSaved, 1);
-    }
 }
 
 /// `runs/<2 hex of the digest's first byte>/<QueryKey>.<8 hex of the form's digest>`

@@ -57,7 +57,7 @@ impl Question {
 
     /// The same, as the runner looks it up.
     pub(super) fn is_run_in(&self, store: &Path) -> bool {
-        let Some((record, body)) = runs::read(store, &want(&self.name), START) else { return false };
+        let Some(runs::Hit { record, body, .. }) = runs::read(store, &want(&self.name), START) else { return false };
         assert!(body[..] == self.answer[..] && record == self.record(), "WRONG RUN for {}", self.name);
         true
     }

@@ -259,8 +259,11 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
             ErrorCode::ConstraintViolation => true,
             // Shorter than its own pages, or than its log says: cut, or the log was taken away. A disk that fails says otherwise.
             ErrorCode::SystemIoFailure => failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ,
-            // A damaged schema page reads as a table that is not there.
-            ErrorCode::Unknown => message.as_deref().is_some_and(|text| text.contains("no such")),
+            // A damaged schema page reads as a table that is not there; a damaged format number as a form from the future,
+            // which lies in another folder.
+            ErrorCode::Unknown => message
+                .as_deref()
+                .is_some_and(|text| text.contains("no such") || text.contains("unsupported file format")),
             _ => false,
         },
         rusqlite::Error::SqlInputError { msg, .. } => msg.contains("no such") || msg.contains("malformed"),

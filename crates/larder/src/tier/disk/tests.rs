@@ -206,3 +206,17 @@ fn a_lock_that_is_no_file_is_an_error_at_once() {
     std::fs::remove_file(&path).unwrap();
     assert!(open::lock(folder.path(), open::PATIENCE).is_ok());
 }
+
+#[test]
+fn a_statement_is_prepared_once() {
+    let folder = TempDir::new().unwrap();
+    let disk = Disk::open(&options(folder.path())).unwrap();
+    put(&disk, "a", b"x");
+    (0..10).for_each(|_| assert!(has(&disk, "a")));
+    let anew = |connection: &mut Connection| {
+        let statement = connection.prepare_cached(schema::BY_KEY)?;
+        let status = |status| statement.get_status(status);
+        Ok((status(rusqlite::StatementStatus::Run) >= 10, status(rusqlite::StatementStatus::RePrepare)))
+    };
+    assert_eq!(disk.inner.with(anew).unwrap(), (true, 0));
+}

@@ -97,7 +97,7 @@ impl Inner {
             match judge(&row, &encoded, want, now, &sidecar) {
                 Ok(record) if row.file.is_some() => return Ok(Found::InFile(Box::new(Verified { row, record }))),
                 Ok(record) => match inline(row.body.take(), &record) {
-                    Some(body) => return Ok(Found::Entry(self.hand_out(record, body, row.generation))),
+                    Some(body) => return Ok(Found::Entry(hand_out(record, body, row.generation, &sidecar))),
                     None => {
                         self.damaged(&record.service, &record.operation, &record.body);
                         useless.push(row.useless(None));
@@ -118,7 +118,7 @@ impl Inner {
     pub(super) fn read_file(&self, found: Box<Verified>) -> Option<Entry> {
         let Verified { row, record } = *found;
         if let Some(body) = bodies::read(&self.paths.bodies, &record.body, record.body_len) {
-            return Some(self.hand_out(record, body, row.generation));
+            return Some(hand_out(record, body, row.generation, &self.sidecar.view()));
         }
         self.damaged(&record.service, &record.operation, &record.body);
         let _still_there = self.remove_row(row.id, &row.record_cid);
@@ -126,15 +126,15 @@ impl Inner {
         None
     }
 
-    fn hand_out(&self, record: Record, body: Body, generation: u64) -> Entry {
-        self.sidecar.used(&record.key);
-        Entry { record: Arc::new(record), body, generation }
-    }
-
     fn damaged(&self, service: &str, operation: &str, what: &dyn fmt::Display) {
         self.sidecar.count(service, operation, Event::Damaged, 1);
         tracing::warn!(service, operation, %what, "a stored answer is damaged: it was not served, and was removed");
     }
+}
+
+fn hand_out(record: Record, body: Body, generation: u64, sidecar: &View) -> Entry {
+    sidecar.used(&record.key);
+    Entry { record: Arc::new(record), body, generation }
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

@@ -213,3 +213,18 @@ fn a_sidecar_that_is_cut_off_under_open_stores_costs_counts_and_no_call() {
         assert!(!has(&one) && !has(&two));
     }
 }
+
+#[test]
+fn a_damaged_form_number_is_a_broken_index() {
+    let folder = TempDir::new().unwrap();
+    put(&open(folder.path()), "a", b"x", START).unwrap();
+    let index = folder.path().join("v1/index.db");
+    let mut bytes = std::fs::read(&index).unwrap();
+    // The schema's form in the file's header: https://www.sqlite.org/fileformat.html#schema_format_number
+    bytes[44..48].copy_from_slice(&[0, 0, 0, 0x9c]);
+    std::fs::write(&index, bytes).unwrap();
+    let cache = open(folder.path());
+    assert_eq!(body(&cache, "a", START), None);
+    put(&cache, "a", b"x", START).unwrap();
+    assert!(body(&cache, "a", START).is_some() && folder.path().join("v1/index.broken-0").exists());
+}

@@ -1,8 +1,11 @@
 //! Disks that fill up, folders that cannot be written, stores that cannot be opened.
 
-use crate::{body, disk_only, open, put};
-use larder::{Cache, Error};
-use larder_testkit::{clock::START, entry::noise};
+use crate::{body, disk_only, open, options, put};
+use larder::{Cache, Error, tier::Selection};
+use larder_testkit::{
+    clock::START,
+    entry::{OPERATION, SERVICE, entry, noise},
+};
 use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt as _},
     path::Path,
@@ -56,10 +59,10 @@ pub(crate) fn read_only(dir: &Path) {
     assert_eq!(body(&cache, "large", START).map(|found| found.0), Some(noise(2 << 20)));
     let refused = put(&cache, "new", b"x", START);
     assert!(matches!(refused, Err(Error::ReadOnly { .. })), "{refused:?}");
-    let removed = pollster::block_on(cache.remove(&larder::tier::Selection::default(), START));
+    let removed = pollster::block_on(cache.remove(&Selection::default(), START));
     assert!(removed.is_err());
     assert!(cache.statistics().is_ok() && cache.spool_folder().is_none());
-    assert_eq!(pollster::block_on(cache.list(&larder::tier::Selection::default(), 9, START)).unwrap().len(), 2);
+    assert_eq!(pollster::block_on(cache.list(&Selection::default(), 9, START)).unwrap().len(), 2);
     println!("> read");
 }
 
@@ -153,4 +156,53 @@ fn a_lock_that_nobody_lets_go_holds_up_one_write_and_no_read() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     held.execute_batch("COMMIT").unwrap();
     put(&Cache::open_in_a_hurry(disk_only(folder.path()), patience).unwrap(), "b", b"y", START).unwrap();
+}
+
+/// By key, by prefix, by operation, by service, everything.
+fn selections() -> Vec<Selection> {
+    let key = entry("a", b"x", START).record.key;
+    let (service, operation) = (Some(SERVICE.to_owned()), Some(OPERATION.to_owned()));
+    vec![
+        Selection { key: Some(key), ..Selection::default() },
+        Selection { prefix: Some(key.to_string()[..20].to_owned()), ..Selection::default() },
+        Selection { service: service.clone(), operation, ..Selection::default() },
+        Selection { service, ..Selection::default() },
+        Selection::default(),
+    ]
+}
+
+/// A write of the user made them stale: whether that could be written down or not.
+#[test]
+fn what_is_removed_while_another_process_holds_the_lock_is_not_served_again() {
+    let patience = Duration::from_millis(200);
+    for what in selections() {
+        let folder = TempDir::new().unwrap();
+        put(&open(folder.path()), "a", b"x", START).unwrap();
+        let [cache, other] = [disk_only(folder.path()), options(folder.path())]
+            .map(|options| Cache::open_in_a_hurry(options, patience).unwrap());
+        // Twice: from memory the second time.
+        (0..2).for_each(|_| assert!(body(&other, "a", START).is_some()));
+        let asked = other.generation(SERVICE, OPERATION);
+        let held = rusqlite::Connection::open(folder.path().join("v1/index.db")).unwrap();
+        held.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        for _ in 0..2 {
+            assert!(pollster::block_on(cache.remove(&what, START)).is_err());
+            assert_eq!((body(&cache, "a", START), body(&other, "a", START)), (None, None), "{what:?}");
+        }
+        let late = Cache::open_in_a_hurry(options(folder.path()), patience).unwrap();
+        assert_eq!(body(&late, "a", START), None, "{what:?}");
+        held.execute_batch("COMMIT").unwrap();
+        assert_eq!((body(&cache, "a", START), body(&other, "a", START)), (None, None), "{what:?}");
+        // A fill that began before the removal, by one that knows of no lock.
+        let fill = entry("a", b"old", START);
+        pollster::block_on(late.put((*fill.record).clone(), fill.body, asked, START)).unwrap();
+        assert_eq!(body(&late, "a", START), None, "{what:?}");
+        // The next write levels the index: it knows without the sidecar.
+        put(&late, "b", b"y", START).unwrap();
+        assert!(body(&other, "b", START).is_some());
+        drop((cache, other, late));
+        std::fs::remove_file(folder.path().join("v1/sidecar")).unwrap();
+        let cache = open(folder.path());
+        assert_eq!((body(&cache, "a", START), body(&cache, "b", START).is_some()), (None, true), "{what:?}");
+    }
 }

@@ -105,7 +105,8 @@ impl Disk {
 
     /// The generation of (service, operation), to be handed to a later put.
     pub fn generation(&self, service: &str, operation: &str) -> Result<u64, Error> {
-        self.inner.with(|connection| Ok(row::generation(connection, service, operation)?))
+        let scopes = self.inner.with(|connection| Ok(row::scopes_of(connection, service, operation)?))?;
+        Ok(row::current(scopes, &self.inner.sidecar.view(), service, operation))
     }
 
     /// Where bodies may be gathered that [`Tier::put`] then links instead of copying.
@@ -167,16 +168,33 @@ impl Inner {
         })
     }
 
-    /// Does `work` in a transaction that holds the write lock from its start.
-    fn write<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, Error> {
+    fn may_write(&self) -> Result<(), Error> {
         if self.pool.read_only {
             return Err(Error::ReadOnly { path: self.paths.root.clone() });
         }
-        self.pool.look_for_a_lock()?;
+        self.pool.look_for_a_lock()
+    }
+
+    /// Does `work` in a transaction that holds the write lock from its start.
+    fn write<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, Error> {
+        self.may_write()?;
+        self.with(|connection| transact(connection, work))
+    }
+
+    /// The same, waiting no longer than `patience` for a lock, which then says nothing about how long it will be held.
+    fn write_within<T>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        self.may_write()?;
         self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
+            connection.busy_timeout(patience.min(self.pool.mode.patience))?;
+            let done = transact(connection, work).map_err(|failure| match failure {
+                Failure::Index(error) if open::is_locked(&error) => Failure::Other(error.into()),
+                other => other,
+            })?;
+            connection.busy_timeout(self.pool.mode.patience)?;
             Ok(done)
         })
     }
@@ -209,6 +227,8 @@ impl Inner {
                 let _lock = open::lock(&self.paths.root, self.pool.mode.patience)?;
                 self.sidecar.attach(&self.paths.sidecar).at(&self.paths.sidecar)?;
             }
+            // Everything always has room.
+            self.sidecar.reserve("", "");
             self.level_generations()
         };
         if let Err(error) = attach() {
@@ -230,12 +250,28 @@ impl Inner {
         if behind.is_empty() {
             return Ok(());
         }
-        // Raised in the sidecar by a process that was killed before it could say so in the index, or the index is new.
-        self.write(|transaction| {
-            behind.iter().try_for_each(|(service, operation, n)| row::raise(transaction, service, operation, *n))?;
-            Ok(())
-        })
+        // Raised in the sidecar by a process that was killed, or held up, before it could say so in the index, or the index
+        // is new. Readers go by both: nobody has to wait for it.
+        self.write_within(Duration::ZERO, |transaction| self.tell_generations(transaction))
     }
+
+    /// Tells the index what the sidecar knows.
+    fn tell_generations(&self, transaction: &rusqlite::Transaction<'_>) -> Result<(), Failure> {
+        for (service, operation, n) in self.sidecar.scopes() {
+            row::raise(transaction, &service, &operation, n)?;
+        }
+        Ok(())
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
 }
 
 /// Runs what may take long where it holds nobody up: on a thread for it where there is a runtime, else here.
@@ -285,7 +321,8 @@ impl Tier for Disk {
     fn remove<'a>(&'a self, what: &'a Selection, now: Timestamp) -> BoxFuture<'a, Result<u64, Error>> {
         let (inner, what) = (Arc::clone(&self.inner), what.clone());
         Box::pin(async move {
-            if inner.has_none_of(&what)? {
+            // An index that cannot be asked may have it.
+            if inner.has_none_of(&what).unwrap_or(false) {
                 return Ok(0);
             }
             let invalidates = what.key.is_none() && what.prefix.is_none();

@@ -187,8 +187,9 @@ fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Plans do not depend on what is bound. Otherwise SQLite asks, wherever a partial index might serve, what the bound
-/// values are, and prepares the statement anew at every call: most of what a hit cost.
+/// Plans do not depend on what is bound. Otherwise SQLite's planner looks whether a value that a column is compared with is
+/// a small integer, marks the statement, and prepares it anew once `sqlite3_clear_bindings` was called, which the cache of
+/// statements does at each return: most of what a hit cost.
 fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
@@ -259,8 +260,11 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
             ErrorCode::ConstraintViolation => true,
             // Shorter than its own pages, or than its log says: cut, or the log was taken away. A disk that fails says otherwise.
             ErrorCode::SystemIoFailure => failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ,
-            // A damaged schema page reads as a table that is not there.
-            ErrorCode::Unknown => message.as_deref().is_some_and(|text| text.contains("no such")),
+            // A damaged schema page reads as a table that is not there; a damaged format number as a form from the future,
+            // which lies in another folder.
+            ErrorCode::Unknown => message
+                .as_deref()
+                .is_some_and(|text| text.contains("no such") || text.contains("unsupported file format")),
             _ => false,
         },
         rusqlite::Error::SqlInputError { msg, .. } => msg.contains("no such") || msg.contains("malformed"),

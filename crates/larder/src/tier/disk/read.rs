@@ -3,10 +3,10 @@
 use super::{
     Inner, bodies,
     pool::Failure,
-    row::{blob, unsigned},
+    row::{blob, current, four, unsigned},
     schema::BY_KEY,
 };
-use crate::{Body, Entry, Error, stats::Event};
+use crate::{Body, Entry, Error, stats::Event, tier::sidecar::View};
 use bytes::Bytes;
 use larder_core::{
     BodyCid, Record, RecordCid, Timestamp,
@@ -34,7 +34,7 @@ struct Row {
     record_cid: Vec<u8>,
     record: Vec<u8>,
     generation: u64,
-    current: u64,
+    scopes: [u64; 4],
     file: Option<Vec<u8>>,
     body: Option<Vec<u8>>,
     form: Vec<u8>,
@@ -58,8 +58,8 @@ impl Row {
 enum Not {
     /// It answers another want.
     Wanted,
-    /// Too old, or invalidated.
-    Alive(Box<Record>),
+    /// Invalidated, or, with its record, too old.
+    Alive(Option<Box<Record>>),
     /// Its bytes are not what they were.
     Sound(String),
 }
@@ -91,22 +91,20 @@ impl Inner {
         let rows = statement.query_map([&want.key.digest()[..]], read_row)?;
         let mut rows = rows.collect::<rusqlite::Result<Vec<Row>>>()?;
         rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+        let sidecar = self.sidecar.view();
         for mut row in rows {
             let encoded = std::mem::take(&mut row.record);
-            match judge(&row, &encoded, want, now) {
+            match judge(&row, &encoded, want, now, &sidecar) {
                 Ok(record) if row.file.is_some() => return Ok(Found::InFile(Box::new(Verified { row, record }))),
                 Ok(record) => match inline(row.body.take(), &record) {
-                    Some(body) => return Ok(Found::Entry(self.hand_out(record, body, row.current))),
+                    Some(body) => return Ok(Found::Entry(hand_out(record, body, row.generation, &sidecar))),
                     None => {
                         self.damaged(&record.service, &record.operation, &record.body);
                         useless.push(row.useless(None));
                     }
                 },
                 Err(Not::Wanted) => {}
-                Err(Not::Alive(record)) => {
-                    let is_expired = row.generation == row.current;
-                    useless.push(row.useless(is_expired.then_some(record)));
-                }
+                Err(Not::Alive(expired)) => useless.push(row.useless(expired)),
                 Err(Not::Sound(why)) => {
                     self.damaged("(store)", "record", &why);
                     useless.push(row.useless(None));
@@ -120,17 +118,12 @@ impl Inner {
     pub(super) fn read_file(&self, found: Box<Verified>) -> Option<Entry> {
         let Verified { row, record } = *found;
         if let Some(body) = bodies::read(&self.paths.bodies, &record.body, record.body_len) {
-            return Some(self.hand_out(record, body, row.current));
+            return Some(hand_out(record, body, row.generation, &self.sidecar.view()));
         }
         self.damaged(&record.service, &record.operation, &record.body);
         let _still_there = self.remove_row(row.id, &row.record_cid);
         let _absent = std::fs::remove_file(bodies::path(&self.paths.bodies, &record.body));
         None
-    }
-
-    fn hand_out(&self, record: Record, body: Body, generation: u64) -> Entry {
-        self.sidecar.used(&record.key);
-        Entry { record: Arc::new(record), body, generation }
     }
 
     fn damaged(&self, service: &str, operation: &str, what: &dyn fmt::Display) {
@@ -139,20 +132,25 @@ impl Inner {
     }
 }
 
+fn hand_out(record: Record, body: Body, generation: u64, sidecar: &View) -> Entry {
+    sidecar.used(&record.key);
+    Entry { record: Arc::new(record), body, generation }
+}
+
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         id: row.get(0)?,
         record_cid: blob(row, 1)?.unwrap_or_default(),
         record: blob(row, 2)?.unwrap_or_default(),
         generation: unsigned(row, 3)?,
-        current: unsigned(row, 4)?,
-        file: blob(row, 5)?,
-        body: blob(row, 6)?,
-        form: blob(row, 7)?.unwrap_or_default(),
+        scopes: four(row, 4)?,
+        file: blob(row, 8)?,
+        form: blob(row, 9)?.unwrap_or_default(),
+        body: blob(row, 10)?,
     })
 }
 
-fn judge(row: &Row, encoded: &[u8], want: &Want, now: Timestamp) -> Result<Record, Not> {
+fn judge(row: &Row, encoded: &[u8], want: &Want, now: Timestamp, sidecar: &View) -> Result<Record, Not> {
     let record = verify_record(&row.record_cid, encoded).map_err(Not::Sound)?;
     if record.key != want.key {
         return Err(Not::Sound(format!("the record of `{}` lies under `{}`", record.key, want.key)));
@@ -160,8 +158,11 @@ fn judge(row: &Row, encoded: &[u8], want: &Want, now: Timestamp) -> Result<Recor
     if super::row::form_of(&record)[..] != row.form[..] {
         return Err(Not::Sound(format!("a record of `{}` lies under another form", record.key)));
     }
-    if row.generation != row.current || record.freshness(now) == Freshness::Gone {
-        return Err(Not::Alive(Box::new(record)));
+    if row.generation != current(row.scopes, sidecar, &record.service, &record.operation) {
+        return Err(Not::Alive(None));
+    }
+    if record.freshness(now) == Freshness::Gone {
+        return Err(Not::Alive(Some(Box::new(record))));
     }
     if want.accepts(&record) { Ok(record) } else { Err(Not::Wanted) }
 }

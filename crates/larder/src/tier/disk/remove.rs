@@ -13,9 +13,17 @@ use crate::{
 };
 use larder_core::{QueryKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use std::time::Duration;
 
 /// Rows in one transaction: a removal never holds the write lock for long.
 pub(super) const BATCH: usize = 100;
+
+/// So long a removal waits for another writer before it makes more dead than was asked for: longer than writers that come and
+/// go keep it from its turn.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// More than anybody invalidates while an index cannot be read.
+const LEAP: u64 = 1 << 20;
 
 /// What removing a row needs to know about it.
 pub(super) struct Gone {
@@ -40,10 +48,10 @@ impl Gone {
 }
 
 impl Inner {
-    /// Removes one row, if it still is the one that was looked at; whether it was.
+    /// Removes one row, if it still is the one that was looked at; whether it was. No reader waits for a lock to do so.
     pub(super) fn remove_row(&self, id: i64, record_cid: &[u8]) -> Result<bool, Error> {
         let select = format!("{GONE} WHERE e.id = ?1 AND e.record_cid = ?2");
-        self.write(|transaction| {
+        self.write_within(Duration::ZERO, |transaction| {
             let mut statement = transaction.prepare_cached(&select)?;
             let found = statement.query_row(params![id, record_cid], Gone::read).optional()?;
             self.delete(transaction, found.as_slice())?;
@@ -77,54 +85,97 @@ impl Inner {
         Ok(!runs::may_have(&self.paths.runs, &key) && !self.with(row)?)
     }
 
-    /// Removes what is selected; how many live entries that were.
+    /// Removes what is selected; how many live entries that were. What is selected is dead when this returns, also when
+    /// it could not be removed: here, and in every process that shares the sidecar.
     pub(super) fn remove(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
-        if self.pool.read_only {
-            return Err(Error::ReadOnly { path: self.paths.root.clone() });
+        match (&what.key, &what.prefix) {
+            (None, None) => self.invalidate(what, now),
+            _ => self.remove_range(what, now),
         }
-        let removed = match (&what.key, &what.prefix) {
-            (None, None) => self.invalidate(what, now)?,
-            _ => self.remove_range(what, now)?,
-        };
-        Ok(removed)
     }
 
     /// Raises the generation of what is selected, so that its entries are dead at once, here and in every process. The
-    /// sidecar first: a process that is killed before the index says so has removed too much, never too little.
+    /// sidecar first: a process that is killed before the index says so, or held up, has removed too much, never too little.
     fn invalidate(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
         let (service, operation) = (what.service.as_deref(), what.operation.as_deref());
         let (service, operation) = (service.unwrap_or_default(), operation.unwrap_or_default());
+        let next = self.sidecar.advance(service, operation, self.known(service, operation));
         let removed = self.write(|transaction| {
             let removed = live(transaction, what, now)?;
-            for (service, operation, n) in self.sidecar.scopes() {
-                row::raise(transaction, &service, &operation, n)?;
+            self.tell_generations(transaction)?;
+            if next.is_none() {
+                let next = row::scope(transaction, service, operation)?.saturating_add(1);
+                row::raise(transaction, service, operation, next)?;
             }
-            let exactly = "SELECT n FROM generation WHERE service = ?1 AND operation = ?2";
-            let mut statement = transaction.prepare_cached(exactly)?;
-            let known = statement.query_row([service, operation], |row| row::unsigned(row, 0)).optional()?;
-            let next = known.unwrap_or(0).saturating_add(1);
-            self.sidecar.raise(service, operation, next);
-            row::raise(transaction, service, operation, next)?;
             Ok(removed)
-        })?;
+        });
+        if removed.is_err() && next.is_none() {
+            self.outdate("", "");
+        }
         // Once more: whoever looked between the sidecar and the commit looks again.
         self.sidecar.raise(service, operation, 0);
-        Ok(removed)
+        removed
+    }
+
+    /// Makes a scope dead in the sidecar alone; where that has no room for it, everything.
+    fn outdate(&self, service: &str, operation: &str) {
+        if self.sidecar.advance(service, operation, self.known(service, operation)).is_none() {
+            let _reserved = self.sidecar.advance("", "", self.known("", ""));
+        }
+    }
+
+    /// The generation of exactly this scope in the index. One that cannot be read may be ahead of a sidecar that nobody
+    /// shares, but not by so much.
+    fn known(&self, service: &str, operation: &str) -> u64 {
+        let in_index = self.with(|connection| Ok(row::scope(connection, service, operation)?));
+        in_index.unwrap_or_else(|_| self.sidecar.scope(service, operation).saturating_add(LEAP))
     }
 
     fn remove_range(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
         let Some((low, high)) = range(what) else { return Ok(0) };
-        let mut removed = 0;
-        loop {
-            let (live, rows) = self.write(|transaction| self.remove_batch(transaction, what, (&low, &high), now))?;
-            removed += live;
-            if rows < BATCH {
-                break;
-            }
-        }
         // Also what lost its row. Too much is removed where a service was named that the key is not of: only slower.
         runs::remove_range(&self.paths.runs, what);
+        let mut removed = 0;
+        let mut is_outdated = false;
+        loop {
+            let batch = |transaction: &Transaction<'_>| self.remove_batch(transaction, what, (&low, &high), now);
+            let done = match is_outdated {
+                false => self.write_within(AT_ONCE, batch),
+                true => self.write(batch),
+            };
+            match done {
+                Ok((live, rows)) if rows < BATCH => {
+                    removed += live;
+                    break;
+                }
+                Ok((live, _)) => removed += live,
+                // Nobody is to be served it while the lock is waited for.
+                Err(_) if !is_outdated => {
+                    self.outdate_range(what, (&low, &high));
+                    is_outdated = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // Once more: what was kept meanwhile and lost its row.
+        runs::remove_range(&self.paths.runs, what);
         Ok(removed)
+    }
+
+    /// Makes the operations dead whose rows are selected: too much, but it needs no lock.
+    fn outdate_range(&self, what: &Selection, (low, high): (&[u8; 32], &[u8; 32])) {
+        let select = "SELECT DISTINCT o.service, o.name FROM entry e JOIN operation o ON o.id = e.op
+             WHERE e.key BETWEEN ?1 AND ?2 AND (?3 IS NULL OR o.service = ?3) AND (?4 IS NULL OR o.name = ?4)";
+        let operations = self.with(|connection| {
+            let mut statement = connection.prepare_cached(select)?;
+            let from = params![&low[..], &high[..], what.service, what.operation];
+            let rows = statement.query_map(from, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<Vec<(String, String)>>>()?)
+        });
+        let all = || (what.service.clone().unwrap_or_default(), what.operation.clone().unwrap_or_default());
+        for (service, operation) in operations.unwrap_or_else(|_| vec![all()]) {
+            self.outdate(&service, &operation);
+        }
     }
 
     /// Removes up to [`BATCH`] rows; how many of them were live, and how many there were.

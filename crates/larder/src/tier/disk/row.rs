@@ -1,6 +1,7 @@
 //! Small statements on the index that several operations share.
 
-use super::schema::GENERATION;
+use super::schema::SCOPES;
+use crate::tier::sidecar::View;
 use larder_core::{Record, cid::sha256, record::Variant};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -26,9 +27,21 @@ pub(super) fn form_of(record: &Record) -> [u8; 16] {
     form(&record.variant, &record.vary)
 }
 
-/// The generation that is current for (service, operation).
-pub(super) fn generation(connection: &Connection, service: &str, operation: &str) -> rusqlite::Result<u64> {
-    connection.prepare_cached(GENERATION)?.query_row([service, operation], |row| unsigned(row, 0))
+/// The generations of the four scopes that hold (service, operation), as the index knows them.
+pub(super) fn scopes_of(connection: &Connection, service: &str, operation: &str) -> rusqlite::Result<[u64; 4]> {
+    connection.prepare_cached(SCOPES)?.query_row([service, operation], |row| four(row, 0))
+}
+
+/// Four numbers, from `column` on.
+pub(super) fn four(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<[u64; 4]> {
+    Ok([unsigned(row, column)?, unsigned(row, column + 1)?, unsigned(row, column + 2)?, unsigned(row, column + 3)?])
+}
+
+/// The generation that is current for (service, operation): of each scope the newest that the index or the sidecar knows.
+/// The sidecar is ahead where a removal could not be written into the index, the index where a process has no sidecar.
+pub(super) fn current(index: [u64; 4], sidecar: &View, service: &str, operation: &str) -> u64 {
+    let known = sidecar.scopes(service, operation);
+    index.into_iter().zip(known).map(|(index, sidecar)| index.max(sidecar)).fold(0, u64::saturating_add)
 }
 
 /// Every scope that was invalidated, with its generation.
@@ -36,6 +49,13 @@ pub(super) fn scopes(connection: &Connection) -> rusqlite::Result<Vec<(String, S
     let mut statement = connection.prepare_cached("SELECT service, operation, n FROM generation")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, unsigned(row, 2)?)))?;
     rows.collect()
+}
+
+/// The generation of exactly this scope, as the index knows it.
+pub(super) fn scope(connection: &Connection, service: &str, operation: &str) -> rusqlite::Result<u64> {
+    let select = "SELECT n FROM generation WHERE service = ?1 AND operation = ?2";
+    let found = connection.prepare_cached(select)?.query_row([service, operation], |row| unsigned(row, 0));
+    Ok(found.optional()?.unwrap_or(0))
 }
 
 /// Raises a scope's generation to at least `n`.

@@ -41,35 +41,39 @@ CREATE TABLE credential(
 COMMIT;
 ";
 
-/// The generation of (`$service`, `$operation`): the sum over all scopes that hold it. Four lookups: an `IN` would build
-/// a table for its list at every row.
+/// The generations of all scopes that hold (`$service`, `$operation`), joined by `$with`: their sum is its generation. Four
+/// lookups: an `IN` would build a table for its list at every row.
 macro_rules! generation_of {
-    ($service:literal, $operation:literal) => {
+    ($service:literal, $operation:literal, $with:literal) => {
         concat!(
-            "(coalesce((SELECT n FROM generation WHERE service = '' AND operation = ''), 0)",
-            " + coalesce((SELECT n FROM generation WHERE service = ",
+            "coalesce((SELECT n FROM generation WHERE service = '' AND operation = ''), 0)",
+            $with,
+            "coalesce((SELECT n FROM generation WHERE service = ",
             $service,
             " AND operation = ''), 0)",
-            " + coalesce((SELECT n FROM generation WHERE service = '' AND operation = ",
+            $with,
+            "coalesce((SELECT n FROM generation WHERE service = '' AND operation = ",
             $operation,
-            "), 0) + coalesce((SELECT n FROM generation WHERE service = ",
+            "), 0)",
+            $with,
+            "coalesce((SELECT n FROM generation WHERE service = ",
             $service,
             " AND operation = ",
             $operation,
-            "), 0))"
+            "), 0)"
         )
     };
 }
 
-/// The generation of (?1, ?2).
-pub(super) const GENERATION: &str = concat!("SELECT ", generation_of!("?1", "?2"));
+/// The generations of the scopes that hold (?1, ?2).
+pub(super) const SCOPES: &str = concat!("SELECT ", generation_of!("?1", "?2", ", "));
 
-/// The generation that is current for the joined operation `o`.
-pub(super) const CURRENT: &str = generation_of!("o.service", "o.name");
+/// The generation that is current for the joined operation `o`, as the index knows it.
+pub(super) const CURRENT: &str = concat!("(", generation_of!("o.service", "o.name", " + "), ")");
 
-/// Rows of a key, each with the generation that is current for it. Not in order: SQLite would copy bodies to sort them.
+/// Rows of a key, each with the generations of the scopes that hold it. Not in order: SQLite would copy bodies to sort them.
 pub(super) const BY_KEY: &str = concat!(
     "SELECT e.id, e.record_cid, e.record, e.generation, ",
-    generation_of!("o.service", "o.name"),
-    ", e.file, e.body, e.form FROM entry e JOIN operation o ON o.id = e.op WHERE e.key = ?1"
+    generation_of!("o.service", "o.name", ", "),
+    ", e.file, e.form, e.body FROM entry e JOIN operation o ON o.id = e.op WHERE e.key = ?1"
 );

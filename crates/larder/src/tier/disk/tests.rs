@@ -15,9 +15,13 @@ fn options(dir: &Path) -> Options {
 
 /// As on a filesystem that shares no memory.
 fn remote(dir: &Path) -> Disk {
+    remote_within(dir, open::PATIENCE)
+}
+
+fn remote_within(dir: &Path, patience: Duration) -> Disk {
     let paths = Paths::of(dir);
     let made = open::make_folder(&paths.root).at(&paths.root);
-    let mode = Mode { durable: false, network: true, patience: open::PATIENCE };
+    let mode = Mode { durable: false, network: true, patience };
     Disk::open_as(&options(dir), paths, Arc::new(Sidecar::private()), mode, made).unwrap()
 }
 
@@ -54,6 +58,23 @@ fn has(disk: &Disk, question: &str) -> bool {
 
 fn rows(disk: &Disk) -> i64 {
     disk.inner.with(|connection| Ok(connection.query_row("SELECT count(*) FROM entry", [], |row| row.get(0))?)).unwrap()
+}
+
+#[test]
+fn without_shared_memory_a_removal_that_nobody_could_write_down_holds_here() {
+    for what in [Selection { key: Some(QueryKey::of(b"a")), ..Selection::default() }, Selection::default()] {
+        let folder = TempDir::new().unwrap();
+        let [one, two] = [0, 1].map(|_| remote_within(folder.path(), Duration::from_millis(100)));
+        // The index is ahead of what the other one knows.
+        (0..3).for_each(|_| assert_eq!(pollster::block_on(two.remove(&Selection::default(), NOW)).unwrap(), 0));
+        put(&two, "a", b"x");
+        assert!(has(&one, "a"));
+        let held = Connection::open(&one.inner.paths.index).unwrap();
+        held.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        assert!(pollster::block_on(one.remove(&what, NOW)).is_err());
+        held.execute_batch("COMMIT").unwrap();
+        assert!(!has(&one, "a"), "{what:?}");
+    }
 }
 
 #[test]
@@ -184,4 +205,18 @@ fn a_lock_that_is_no_file_is_an_error_at_once() {
     assert!(!folder.path().join("elsewhere").exists());
     std::fs::remove_file(&path).unwrap();
     assert!(open::lock(folder.path(), open::PATIENCE).is_ok());
+}
+
+#[test]
+fn a_statement_is_prepared_once() {
+    let folder = TempDir::new().unwrap();
+    let disk = Disk::open(&options(folder.path())).unwrap();
+    put(&disk, "a", b"x");
+    (0..10).for_each(|_| assert!(has(&disk, "a")));
+    let anew = |connection: &mut Connection| {
+        let statement = connection.prepare_cached(schema::BY_KEY)?;
+        let status = |status| statement.get_status(status);
+        Ok((status(rusqlite::StatementStatus::Run) >= 10, status(rusqlite::StatementStatus::RePrepare)))
+    };
+    assert_eq!(disk.inner.with(anew).unwrap(), (true, 0));
 }

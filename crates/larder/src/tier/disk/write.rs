@@ -42,7 +42,7 @@ impl Inner {
             if prepared.inline.is_none() && !bodies::path(&self.paths.bodies, &prepared.record.body).exists() {
                 bodies::write(&self.paths, &prepared.record.body, &entry.body, self.options.durable)?;
             }
-            let kept = insert(transaction, &prepared)?;
+            let kept = self.insert(transaction, &prepared)?;
             if kept && let Some(run) = run {
                 run.publish()?;
             }
@@ -87,15 +87,30 @@ impl Inner {
             runs::Run { record: &prepared.encoded, cid: &prepared.cid, body: &body, generation: entry.generation };
         runs::prepare(&self.paths.runs, &record.key, &prepared.form, &run)
     }
+
+    /// Whether it was kept: not when its (service, operation) was invalidated since the origin was asked.
+    fn insert(&self, transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<bool, Failure> {
+        let current = self.level_with(transaction, &new.record.service, &new.record.operation)?;
+        if new.generation < current {
+            return Ok(false);
+        }
+        insert(transaction, new, current)?;
+        Ok(true)
+    }
+
+    /// The generation that is current for (service, operation), also in the index from here on.
+    fn level_with(&self, transaction: &Transaction<'_>, service: &str, operation: &str) -> Result<u64, Failure> {
+        let scopes = row::scopes_of(transaction, service, operation)?;
+        let current = row::current(scopes, &self.sidecar.view(), service, operation);
+        if scopes.into_iter().fold(0, u64::saturating_add) < current {
+            self.tell_generations(transaction)?;
+        }
+        Ok(current)
+    }
 }
 
-/// Whether it was kept: not when its (service, operation) was invalidated since the origin was asked.
-fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<bool, Failure> {
+fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Result<(), Failure> {
     let record = new.record;
-    let current = row::generation(transaction, &record.service, &record.operation)?;
-    if new.generation < current {
-        return Ok(false);
-    }
     let size = signed(new.encoded.len() as u64 + record.body_len + ROW_OVERHEAD);
     let old = replaced(transaction, new)?;
     if let Some(old) = &old {
@@ -121,7 +136,7 @@ fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<bool, Fai
             new.inline.as_deref(),
         ])?;
     row::add_to_totals(transaction, i64::from(old.is_none()), size - old.map_or(0, |old| old.size))?;
-    Ok(true)
+    Ok(())
 }
 
 fn replaced(transaction: &Transaction<'_>, new: &Prepared<'_>) -> rusqlite::Result<Option<Old>> {

@@ -166,9 +166,7 @@ impl Sidecar {
         if map.load(AT_GENERATIONS_OVERFLOW) != 0 {
             return None;
         }
-        let scopes = [("", ""), (service, ""), ("", operation), (service, operation)];
-        let of = |(service, operation)| GENERATIONS.find(&map, service, operation).map_or(0, |at| map.load(at));
-        Some(scopes.into_iter().map(of).fold(0, u64::saturating_add))
+        Some(View(map).scopes(service, operation).into_iter().fold(0, u64::saturating_add))
     }
 
     /// The generation of exactly this scope (an empty name means all).
@@ -185,6 +183,26 @@ impl Sidecar {
             None => map.word(AT_GENERATIONS_OVERFLOW).store(1, Release),
         }
         map.word(AT_EPOCH).fetch_add(1, AcqRel);
+    }
+
+    /// Makes sure that there will be room for this scope.
+    pub(crate) fn reserve(&self, service: &str, operation: &str) {
+        let _full = GENERATIONS.take(&self.map(), service, operation);
+    }
+
+    /// Raises the generation of exactly this scope above all that it was, here or, by `known`, elsewhere. `None`: it has no
+    /// room here.
+    pub(crate) fn advance(&self, service: &str, operation: &str, known: u64) -> Option<u64> {
+        let map = self.map();
+        let advanced = GENERATIONS.take(&map, service, operation).map(|at| {
+            let next = |n: u64| n.max(known).saturating_add(1);
+            map.word(at).fetch_update(AcqRel, Acquire, |n| Some(next(n))).map_or_else(next, next)
+        });
+        if advanced.is_none() {
+            map.word(AT_GENERATIONS_OVERFLOW).store(1, Release);
+        }
+        map.word(AT_EPOCH).fetch_add(1, AcqRel);
+        advanced
     }
 
     /// Every scope that was ever invalidated, with its generation.
@@ -222,6 +240,13 @@ impl View {
         }
         // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
         Token { word: map.load(key_word(key)) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+    }
+
+    /// The generations of the four scopes that hold (service, operation), as far as they are known here: in the order of
+    /// [`Sidecar::generation`].
+    pub(crate) fn scopes(&self, service: &str, operation: &str) -> [u64; 4] {
+        let of = |(service, operation)| GENERATIONS.find(&self.0, service, operation).map_or(0, |at| self.0.load(at));
+        [("", ""), (service, ""), ("", operation), (service, operation)].map(of)
     }
 
     /// [`Sidecar::used`].

@@ -358,11 +358,10 @@ impl Disk {
     fn maintain_sometimes(&self, bytes: u64, now: Timestamp) {
         let puts = self.inner.puts.fetch_add(1, Ordering::Relaxed);
         let is_time = puts % 64 == 63 || puts == 0 && self.inner.is_due();
-        if !is_time && !(self.is_worth_a_look(puts, bytes) && self.inner.is_too_full()) {
-            return;
+        if is_time || self.is_worth_a_look(puts, bytes) && self.inner.is_too_full() {
+            let inner = Arc::clone(&self.inner);
+            detached(move || inner.maintain(now));
         }
-        let inner = Arc::clone(&self.inner);
-        detached(move || inner.maintain(now));
     }
 
     /// Whether the store can have grown by a 64th of what it may hold since this process last looked: looking is a
@@ -370,7 +369,7 @@ impl Disk {
     fn is_worth_a_look(&self, puts: u64, bytes: u64) -> bool {
         let Options { max_entries, max_bytes, .. } = self.inner.options;
         let unseen = self.inner.unseen.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let many = max_entries > 0 && puts % (max_entries / 64).max(1) == 0;
+        let many = max_entries > 0 && puts.is_multiple_of((max_entries / 64).max(1));
         let large = max_bytes > 0 && unseen >= max_bytes / 64;
         if large {
             self.inner.unseen.store(0, Ordering::Relaxed);

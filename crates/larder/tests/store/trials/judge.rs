@@ -95,7 +95,14 @@ pub(super) fn trial(worlds: &Worlds, random: &mut Random, what: &mut String) -> 
     let (outcome, warnings) = told(|| judge(&store, reader, questions, random));
     let anew = warnings.iter().filter(|line| line.contains("begun anew")).count() as u64;
     assert!(anew <= 1, "said once: {warnings:?}");
-    let (again, second) = told(|| look_again(&store, questions));
+    let (mut again, mut second) = told(|| look_again(&store, questions));
+    if is_open && is_shm(&file) && !second.is_empty() {
+        // SQLite folds the log by a wal-index that was harmed under it: what that breaks in the index is found when it is
+        // read, which may be later; still once.
+        assert!(anew == 0 && second.len() == 1 && second[0].contains("begun anew"), "said once: {second:?}");
+        heals(&Cache::open(crate::disk_only(&store)).unwrap(), questions);
+        (again, second) = told(|| look_again(&store, questions));
+    }
     assert!(second.is_empty(), "told again: {second:?}");
     assert_eq!(again, questions.len(), "what was put again is not there");
     Line(format!("{kind:?} {name}"), Outcome { anew, told: warnings.len() as u64, ..outcome })

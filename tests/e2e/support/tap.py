@@ -47,7 +47,10 @@ class Line:
 
     def __init__(self, number, client, server):
         self.number, self.up, self.down, self.times = number, bytearray(), bytearray(), []
-        for source, target, kept in ((client, server, self.up), (server, client, self.down)):
+        self.ways = (client, server, self.up), (server, client, self.down)
+
+    def start(self):
+        for source, target, kept in self.ways:
             threading.Thread(target=self.pump, args=(source, target, kept), daemon=True).start()
 
     def pump(self, source, target, kept):
@@ -121,7 +124,10 @@ class Tap:
                     continue
                 for end in (client, server):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.lines.append(Line(len(self.lines), client, server))
+                line = Line(len(self.lines), client, server)
+                # It is known before its first byte passes, so that whoever has an answer finds it here.
+                self.lines.append(line)
+                line.start()
 
     def exchanges(self, wanted=lambda exchange: True):
         """Those that are wanted, in the order in which they were asked."""

@@ -31,12 +31,13 @@ const UNREFERENCED: Duration = Duration::from_secs(3600);
 impl Inner {
     /// Whether there is more in the store than its limits allow.
     pub(super) fn is_too_full(&self) -> bool {
+        self.with(|connection| Ok(self.exceeds_limits(connection)?)).unwrap_or_default()
+    }
+
+    /// The same, in a transaction that is under way.
+    pub(super) fn exceeds_limits(&self, connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
         let (entries, bytes) = (self.options.max_entries, self.options.max_bytes);
-        if entries == 0 && bytes == 0 {
-            return false;
-        }
-        let totals = self.with(|connection| Ok(row::totals(connection)?)).unwrap_or_default();
-        exceeds(totals, entries, bytes)
+        Ok((entries > 0 || bytes > 0) && exceeds(row::totals(connection)?, entries, bytes))
     }
 
     /// Whether nobody has looked at the folders for an hour: short-lived processes alone never put often enough.

@@ -45,8 +45,6 @@ struct Inner {
     sidecar: Arc<Sidecar>,
     options: Options,
     puts: AtomicU64,
-    /// Bytes that this process has put since it last looked how full the store is.
-    unseen: AtomicU64,
     folded: fold::Folded,
     repaired: Mutex<Option<Instant>>,
 }
@@ -90,7 +88,6 @@ impl Disk {
             sidecar,
             options: options.clone(),
             puts: AtomicU64::new(0),
-            unseen: AtomicU64::new(0),
             folded,
             repaired: Mutex::default(),
         };
@@ -311,9 +308,9 @@ impl Tier for Disk {
 
     fn put(&self, entry: Entry, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            let (inner, bytes) = (Arc::clone(&self.inner), entry.body.len());
-            blocking(move || inner.put(&entry)).await?;
-            self.maintain_sometimes(bytes, now);
+            let inner = Arc::clone(&self.inner);
+            let is_too_full = blocking(move || inner.put(&entry)).await?;
+            self.maintain_sometimes(is_too_full, now);
             Ok(())
         })
     }
@@ -355,26 +352,13 @@ impl Tier for Disk {
 impl Disk {
     /// Every 64th put, whenever the store turns out to be fuller than it may be, and at the first put when nobody has for an
     /// hour, this process looks after the store; nobody waits for it where there is a runtime.
-    fn maintain_sometimes(&self, bytes: u64, now: Timestamp) {
+    fn maintain_sometimes(&self, is_too_full: bool, now: Timestamp) {
         let puts = self.inner.puts.fetch_add(1, Ordering::Relaxed);
         let is_time = puts % 64 == 63 || puts == 0 && self.inner.is_due();
-        if is_time || self.is_worth_a_look(puts, bytes) && self.inner.is_too_full() {
+        if is_time || is_too_full {
             let inner = Arc::clone(&self.inner);
             detached(move || inner.maintain(now));
         }
-    }
-
-    /// Whether the store can have grown by a 64th of what it may hold since this process last looked: looking is a
-    /// transaction of its own.
-    fn is_worth_a_look(&self, puts: u64, bytes: u64) -> bool {
-        let Options { max_entries, max_bytes, .. } = self.inner.options;
-        let unseen = self.inner.unseen.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let many = max_entries > 0 && puts.is_multiple_of((max_entries / 64).max(1));
-        let large = max_bytes > 0 && unseen >= max_bytes / 64;
-        if large {
-            self.inner.unseen.store(0, Ordering::Relaxed);
-        }
-        many || large
     }
 }
 

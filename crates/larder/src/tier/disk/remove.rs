@@ -18,10 +18,6 @@ use std::time::Duration;
 /// Rows in one transaction: a removal never holds the write lock for long.
 pub(super) const BATCH: usize = 100;
 
-/// So long a removal waits for another writer before it makes more dead than was asked for: longer than writers that come and
-/// go keep it from its turn.
-const AT_ONCE: Duration = Duration::from_secs(1);
-
 /// More than anybody invalidates while an index cannot be read.
 const LEAP: u64 = 1 << 20;
 
@@ -136,25 +132,18 @@ impl Inner {
         // Also what lost its row. Too much is removed where a service was named that the key is not of: only slower.
         runs::remove_range(&self.paths.runs, what);
         let mut removed = 0;
-        let mut is_outdated = false;
         loop {
-            let batch = |transaction: &Transaction<'_>| self.remove_batch(transaction, what, (&low, &high), now);
-            let done = match is_outdated {
-                false => self.write_within(AT_ONCE, batch),
-                true => self.write(batch),
-            };
-            match done {
-                Ok((live, rows)) if rows < BATCH => {
+            match self.write(|transaction| self.remove_batch(transaction, what, (&low, &high), now)) {
+                Ok((live, rows)) => {
                     removed += live;
-                    break;
+                    if rows < BATCH {
+                        break;
+                    }
                 }
-                Ok((live, _)) => removed += live,
-                // Nobody is to be served it while the lock is waited for.
-                Err(_) if !is_outdated => {
+                Err(error) => {
                     self.outdate_range(what, (&low, &high));
-                    is_outdated = true;
+                    return Err(error);
                 }
-                Err(error) => return Err(error),
             }
         }
         // Once more: what was kept meanwhile and lost its row.

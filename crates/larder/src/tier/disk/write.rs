@@ -30,8 +30,9 @@ struct Old {
 }
 
 impl Inner {
-    /// Keeps `entry`. Cancelled or killed at any point, the store has it whole or not at all.
-    pub(super) fn put(&self, entry: &Entry) -> Result<(), Error> {
+    /// Keeps `entry`; whether the store is fuller than it may be now. Cancelled or killed at any point, the store has it
+    /// whole or not at all.
+    pub(super) fn put(&self, entry: &Entry) -> Result<bool, Error> {
         if self.pool.read_only {
             return Err(Error::ReadOnly { path: self.paths.root.clone() });
         }
@@ -46,16 +47,17 @@ impl Inner {
             if kept && let Some(run) = run {
                 run.publish()?;
             }
-            Ok(kept)
+            Ok((kept, self.exceeds_limits(transaction)?))
         });
         if kept.is_err() && matches!(prepared.record.head, Head::Tool { .. }) {
             runs::remove(&self.paths.runs, &prepared.record.key, &prepared.form);
         }
-        if kept? {
+        let (kept, is_too_full) = kept?;
+        if kept {
             self.sidecar.touch(&prepared.record.key);
             self.sidecar.begin(&prepared.record.key, worth(prepared.record));
         }
-        Ok(())
+        Ok(is_too_full)
     }
 
     fn prepare<'a>(&self, entry: &'a Entry) -> Result<Prepared<'a>, Error> {

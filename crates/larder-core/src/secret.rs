@@ -184,10 +184,18 @@ pub fn is_credential_parameter(name: &str) -> bool {
     says_credential(&words(name)) || name.split(['[', ']', ';']).any(|part| says_credential(&words(part)))
 }
 
+/// Where a shell stands and stood: no password for all its name.
+pub(crate) fn is_folder_variable(name: &str) -> bool {
+    matches!(name, "PWD" | "OLDPWD")
+}
+
 /// Whether an environment variable of this name holds a credential: `CI_TOKEN`, `SERVICE_API_KEY`, `PGPASSWORD`, …
 #[must_use]
 pub fn is_credential_variable(name: &str) -> bool {
     let words = words(name);
+    if is_folder_variable(name) {
+        return false;
+    }
     says_credential(&words) || ["passphrase", "secret", "credential", "token"].iter().any(|word| words.contains(word))
 }
 

@@ -1,7 +1,7 @@
 //! Upstreams without an adapter.
 
 use crate::harness::*;
-use larder_testkit::{Reply, Scripted};
+use larder_testkit::{Gate, Reply, Scripted};
 
 #[tokio::test]
 async fn the_origins_word_decides() {
@@ -100,6 +100,33 @@ async fn an_unsafe_method_makes_its_target_stale() {
     let delete = http::Request::delete("/files/b").body(bytes::Bytes::new()).unwrap();
     gateway.send(delete).await;
     assert_eq!(gateway.send(get("/files/b")).await.how(), "miss");
+}
+
+#[tokio::test]
+async fn who_comes_after_a_write_is_not_given_what_was_read_before_it() {
+    for method in ["PUT", "DELETE"] {
+        let (home, gate) = (Home::new(), Gate::new());
+        let early = gate.clone();
+        let origin = Scripted::new(move |n, seen| match (n, seen.method.as_str()) {
+            (0, _) => Reply::ok("old").header("cache-control", "max-age=60").headers_after(&early),
+            (_, "GET") => Reply::ok("new").header("cache-control", "max-age=60"),
+            _ => Reply::ok(""),
+        });
+        let served = origin.serve().await.unwrap();
+        let gateway = home.serve_upstreams(&[("files", &served.url())], &[]);
+        let after = async {
+            origin.called(1).await;
+            let write = http::Request::builder().method(method).uri("/files/a").body(bytes::Bytes::new()).unwrap();
+            assert_eq!(gateway.send(write).await.status, 200);
+            let next = gateway.send(get("/files/a")).await;
+            gate.open();
+            next
+        };
+        let (before, next) = tokio::join!(gateway.send(get("/files/a")), after);
+        assert_eq!((before.text().as_str(), next.text().as_str(), next.how()), ("old", "new", "miss"), "{method}");
+        landed().await;
+        assert_eq!(gateway.send(get("/files/a")).await.text(), "new", "{method}");
+    }
 }
 
 /// An upstream that answers once on each connection, and ends it when a second request comes.

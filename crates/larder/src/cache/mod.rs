@@ -115,6 +115,9 @@ impl Cache {
 
     /// Removes what is selected from every tier; how many live entries that were.
     pub async fn remove(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
+        if what.key.is_some() || what.prefix.is_some() {
+            self.flights.outdate(what.key.as_ref());
+        }
         self.inner.stack.remove(what, now).await
     }
 

@@ -16,17 +16,33 @@ pub struct Flights {
     pub(crate) board: Mutex<HashMap<Place, Vec<Arc<Flight>>>>,
     /// Counts landings, spread by key: a caller that saw nothing in the store and finds no flight must look again if
     /// one landed in between.
-    landings: Landings,
+    landings: PerKey,
+    /// Counts removals of single answers, spread by key: a flight from before one is not for those who come after it, and
+    /// what it brings is not kept. (Of operations and services the generation tells, to other processes, too.)
+    removals: PerKey,
     pub(super) airborne: watch::Sender<usize>,
 }
 
 #[derive(Debug)]
-struct Landings([AtomicU64; 256]);
+struct PerKey([AtomicU64; 256]);
 
-impl Default for Landings {
+impl Default for PerKey {
     fn default() -> Self {
         Self([const { AtomicU64::new(0) }; 256])
     }
+}
+
+impl PerKey {
+    fn of(&self, key: &QueryKey) -> &AtomicU64 {
+        &self.0[usize::from(key.digest()[0])]
+    }
+}
+
+/// How often answers of a key had been removed when its origin was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    key: QueryKey,
+    removals: u64,
 }
 
 /// What a caller finds at the board.
@@ -76,7 +92,29 @@ impl Flights {
     }
 
     pub(crate) fn landings(&self, key: &QueryKey) -> u64 {
-        self.landings.0[usize::from(key.digest()[0])].load(Ordering::Acquire)
+        self.landings.of(key).load(Ordering::Acquire)
+    }
+
+    /// Answers of `key` (`None`: of any) are being removed: before they are, and again whenever that is said again.
+    pub(crate) fn outdate(&self, key: Option<&QueryKey>) {
+        let all = self.removals.0.iter().filter(|_| key.is_none());
+        all.chain(key.map(|key| self.removals.of(key))).for_each(|removals| {
+            removals.fetch_add(1, Ordering::AcqRel);
+        });
+    }
+
+    fn asked(&self, key: QueryKey) -> Asked {
+        Asked { key, removals: self.removals.of(&key).load(Ordering::Acquire) }
+    }
+
+    /// Whether answers of the key were removed since.
+    pub(crate) fn is_outdated(&self, asked: Asked) -> bool {
+        self.asked(asked.key).removals != asked.removals
+    }
+
+    fn flight(&self, place: Place, ticket: Ticket<'_>, finish: bool, listeners: usize) -> Arc<Flight> {
+        let asked = self.asked(place.key);
+        Arc::new(Flight::new(place, ticket, asked, finish, listeners))
     }
 
     fn board(&self) -> MutexGuard<'_, HashMap<Place, Vec<Arc<Flight>>>> {
@@ -88,11 +126,11 @@ impl Flights {
         let plan = ticket.plan;
         let place = Place { key: plan.key, variant: plan.want.variant.clone() };
         if ticket.alone {
-            return Boarding::Lead(self.listen(&Arc::new(Flight::new(place, ticket, plan.finish, 1))));
+            return Boarding::Lead(self.listen(&self.flight(place, ticket, plan.finish, 1)));
         }
         let mut board = self.board();
         let fresh_call = plan.control.no_cache;
-        let found = board.get(&place).into_iter().flatten().find(|flight| !fresh_call && flight.takes(ticket));
+        let found = board.get(&place).into_iter().flatten().find(|flight| !fresh_call && self.takes(flight, ticket));
         if let Some(flight) = found {
             *flight.listeners() += 1;
             return Boarding::Follow(self.listen(flight));
@@ -100,7 +138,7 @@ impl Flights {
         if !fresh_call && self.landings(&plan.key) != ticket.seen {
             return Boarding::LookAgain;
         }
-        let flight = Arc::new(Flight::new(place.clone(), ticket, plan.finish, 1));
+        let flight = self.flight(place.clone(), ticket, plan.finish, 1);
         board.entry(place).or_default().push(Arc::clone(&flight));
         Boarding::Lead(self.listen(&flight))
     }
@@ -110,7 +148,7 @@ impl Flights {
         let place = Place { key: ticket.plan.key, variant: ticket.plan.want.variant.clone() };
         let board = self.board();
         let ending = |flight: &&Arc<Flight>| matches!(*flight.phase.borrow(), Phase::Committing(_));
-        let found = board.get(&place).into_iter().flatten().filter(ending).find(|flight| flight.takes(ticket))?;
+        let found = board.get(&place).into_iter().flatten().filter(ending).find(|flight| self.takes(flight, ticket))?;
         *found.listeners() += 1;
         Some(self.listen(found))
     }
@@ -120,10 +158,10 @@ impl Flights {
         let place = Place { key: ticket.plan.key, variant: ticket.plan.want.variant.clone() };
         let mut board = self.board();
         let flying = board.entry(place.clone()).or_default();
-        if flying.iter().any(|flight| flight.suits(ticket)) {
+        if flying.iter().any(|flight| !self.is_outdated(flight.asked) && flight.suits(ticket)) {
             return None;
         }
-        let flight = Arc::new(Flight::new(place, ticket, true, 0));
+        let flight = self.flight(place, ticket, true, 0);
         flying.push(Arc::clone(&flight));
         Some(flight)
     }
@@ -133,9 +171,13 @@ impl Flights {
         let mut board = self.board();
         if let Phase::Landed(_) = phase {
             remove(&mut board, flight);
-            self.landings.0[usize::from(flight.place.key.digest()[0])].fetch_add(1, Ordering::Release);
+            self.landings.of(&flight.place.key).fetch_add(1, Ordering::Release);
         }
         flight.phase.send_replace(phase);
+    }
+
+    fn takes(&self, flight: &Flight, ticket: Ticket<'_>) -> bool {
+        !self.is_outdated(flight.asked) && flight.takes(ticket)
     }
 
     fn listen(self: &Arc<Self>, flight: &Arc<Flight>) -> Listener {

@@ -1,6 +1,6 @@
 //! What is written down of an answer: the record of a new one, and of one that the origin has confirmed.
 
-use super::{Landing, pilot::Pilot, spool::Writer};
+use super::{Flight, Landing, pilot::Pilot, spool::Writer};
 use crate::{Entry, sync::timeout};
 use http::{HeaderMap, StatusCode, header};
 use larder_core::{
@@ -23,7 +23,6 @@ pub(super) struct Draft {
     pub(super) keep: Keep,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) generation: u64,
     pub(super) asked: Timestamp,
     /// The bytes that `content-length` promises.
     pub(super) expected: Option<u64>,
@@ -66,7 +65,7 @@ impl Pilot {
     }
 
     /// The stored answer with the times and headers of the 304 that confirms it (RFC 9111 §3.2, §4.3.4).
-    pub(super) async fn refresh(&self, entry: &Entry, news: &HeaderMap, generation: u64) -> Landing {
+    pub(super) async fn refresh(&self, entry: &Entry, news: &HeaderMap, flight: &Flight) -> Landing {
         let mut record = Record::clone(&entry.record);
         let Head::Http { status, .. } = record.head else {
             return Landing::Confirmed(Box::new(entry.clone()));
@@ -85,9 +84,9 @@ impl Pilot {
         record.ttl_ms = millis(lifetime.ttl);
         record.stale_while_revalidate_ms = millis(lifetime.stale_while_revalidate);
         record.stale_if_error_ms = millis(lifetime.stale_if_error);
-        let put = self.shelf.put(record.clone(), entry.body.clone(), generation, (self.now)());
+        let put = self.put(flight, record.clone(), entry.body.clone());
         match timeout(self.flights.limits.commit, put).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "an answer could not be refreshed"),
             Err(_) => tracing::warn!("the store is slow: an answer was not refreshed"),
         }

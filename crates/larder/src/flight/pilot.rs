@@ -6,7 +6,7 @@ use super::{
     spool::{Spool, Writer},
 };
 use crate::{
-    Entry, Origin, OriginAnswer, OriginError,
+    Body, Entry, Error, Origin, OriginAnswer, OriginError,
     stats::Event,
     sync::{JoinHandle, spawn, timeout},
 };
@@ -15,7 +15,7 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use larder_core::{
-    Timestamp,
+    Record, Timestamp,
     codec::{Completion, Watcher},
     judge::{HeadVerdict, Plan, end_to_end, judge_head},
 };
@@ -84,7 +84,6 @@ impl Pilot {
     }
 
     async fn course(&self, flight: &Flight, origin: Box<dyn Origin>) -> Landing {
-        let generation = flight.generation;
         let bodiless = origin.bodiless();
         let asked = (self.now)();
         self.count(Event::ApiCall);
@@ -97,20 +96,13 @@ impl Pilot {
         self.learn(answer.status);
         match &self.confirm {
             Some((entry, _)) if answer.status == StatusCode::NOT_MODIFIED => {
-                self.refresh(entry, &answer.headers, generation).await
+                self.refresh(entry, &answer.headers, flight).await
             }
-            _ => self.judge(flight, answer, generation, asked, bodiless).await,
+            _ => self.judge(flight, answer, asked, bodiless).await,
         }
     }
 
-    async fn judge(
-        &self,
-        flight: &Flight,
-        answer: OriginAnswer,
-        generation: u64,
-        asked: Timestamp,
-        bodiless: bool,
-    ) -> Landing {
+    async fn judge(&self, flight: &Flight, answer: OriginAnswer, asked: Timestamp, bodiless: bool) -> Landing {
         let OriginAnswer { status, headers, body } = answer;
         let expected = content_length(&headers).filter(|_| !bodiless);
         let keep = match self.verdict(status, &headers, expected) {
@@ -124,7 +116,7 @@ impl Pilot {
         let (spool, writer) = Spool::new(&self.flights.limits, self.shelf.spool_folder());
         let streaming = Arc::new(streaming(status, &headers, &keep, spool));
         self.flights.advance(flight, Phase::Streaming(Arc::clone(&streaming)));
-        let draft = Draft { keep, status, headers, generation, asked, expected };
+        let draft = Draft { keep, status, headers, asked, expected };
         self.gather(flight, draft, body, writer, &streaming).await;
         streaming.tell_kept(false);
         Landing::Done(streaming)
@@ -178,7 +170,7 @@ impl Pilot {
         self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
         if unmarked && !watcher.proves_end() {
             self.not_kept(&OriginError::Unmarked.to_string());
-        } else if let Some(put) = self.commit(draft, watcher, &mut writer).await {
+        } else if let Some(put) = self.commit(flight, draft, watcher, &mut writer).await {
             if !streaming.is_short() {
                 // Its headers promised nothing of the store, and a client that has read a stream's last event gives a
                 // connection up whose end is not there yet.
@@ -195,7 +187,13 @@ impl Pilot {
     }
 
     /// Has a complete answer kept: a task that says whether it is.
-    async fn commit(&self, draft: Draft, watcher: Watcher, writer: &mut Writer) -> Option<JoinHandle<bool>> {
+    async fn commit(
+        &self,
+        flight: &Flight,
+        draft: Draft,
+        watcher: Watcher,
+        writer: &mut Writer,
+    ) -> Option<JoinHandle<bool>> {
         let most = self.flights.limits.max_body;
         let findings = match watcher.finish() {
             Completion::Complete(_) if most > 0 && writer.len() > most => {
@@ -210,17 +208,41 @@ impl Pilot {
         };
         let (body, path) = writer.body().await?;
         let record = self.record(&draft, &findings, writer);
-        let (shelf, now, aloft) = (Arc::clone(&self.shelf), self.now, Aloft::new(&self.flights));
+        let (put, aloft) = (self.put(flight, record, body), Aloft::new(&self.flights));
         Some(spawn(async move {
             let _aloft = aloft;
-            let kept = shelf.put(record, body, draft.generation, now()).await;
+            let kept = put.await;
             drop(path);
-            if let Err(error) = &kept {
+            kept.unwrap_or_else(|error| {
                 // The tier that failed has said so, once.
                 tracing::debug!(%error, "an answer could not be kept");
-            }
-            kept.is_ok()
+                false
+            })
         }))
+    }
+
+    /// Has an answer kept, unless what is kept of its key was removed since the origin was asked: it may be from before
+    /// what made the others stale. Whether it is kept.
+    pub(super) fn put(
+        &self,
+        flight: &Flight,
+        record: Record,
+        body: Body,
+    ) -> impl Future<Output = Result<bool, Error>> + Send + use<> {
+        let (shelf, flights, now) = (Arc::clone(&self.shelf), Arc::clone(&self.flights), self.now);
+        let (asked, generation, key) = (flight.asked, flight.generation, record.key);
+        async move {
+            if flights.is_outdated(asked) {
+                return Ok(false);
+            }
+            shelf.put(record, body, generation, now()).await?;
+            let is_outdated = flights.is_outdated(asked);
+            if is_outdated {
+                // The removal may have looked before it was there.
+                shelf.forget(key, now()).await?;
+            }
+            Ok(!is_outdated)
+        }
     }
 
     /// Waits for `put`, but not for long. Only what the disk has is called kept.

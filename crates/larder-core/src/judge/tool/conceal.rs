@@ -4,7 +4,10 @@
 use crate::{
     json::{Json, Object},
     scan,
-    secret::{Secret, credential_digest, is_credential_header, is_credential_parameter, is_credential_variable},
+    secret::{
+        Secret, credential_digest, is_credential_header, is_credential_parameter, is_credential_variable,
+        is_folder_variable,
+    },
 };
 
 /// Puts secrets out of sight, and remembers where they stood.
@@ -49,11 +52,17 @@ impl<'s> Concealer<'s> {
 
     /// A variable's value as the question lists it.
     pub(super) fn variable(&mut self, name: &str, value: &str) -> Json {
-        match is_credential_variable(name) || says_secret(name) || holds_credential(value) {
+        match is_secret_variable(name, value) {
             true => self.conceal(format!("variable {name}"), value),
             false => Json::String(value.to_owned()),
         }
     }
+}
+
+/// Whether a variable holds a credential, by its name or by what it holds.
+pub(super) fn is_secret_variable(name: &str, value: &str) -> bool {
+    let is_named = is_credential_variable(name) || says_secret(name) && !is_folder_variable(name);
+    is_named || holds_credential(value)
 }
 
 /// `--token`, `-password`: the next argument is the credential.
@@ -95,6 +104,17 @@ fn holds_credential(arg: &str) -> bool {
         || has_userinfo(arg)
         || has_scheme(arg)
         || is_glued(arg)
+        || has_flag(arg)
+}
+
+/// `… --password SECRET …`, `… -u alice:SECRET …` within one argument, as in what a shell is to run.
+fn has_flag(arg: &str) -> bool {
+    let words: Vec<&str> = arg.split_whitespace().collect();
+    words.windows(2).any(|pair| match pair {
+        ["-u" | "--user", login] => login.contains(':'),
+        [flag, value] => names_credential(flag) && !value.starts_with('-'),
+        _ => false,
+    })
 }
 
 /// `-pSECRET`, `-ualice:SECRET`: the value is glued to its flag. `-print` is hidden too: it still is told apart.
@@ -138,6 +158,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn variables_by_name_and_by_what_they_hold() {
+        for (name, value) in [
+            ("SSHPASS", "x"),
+            ("CI_TOKEN", "x"),
+            ("DATABASE_URL", "postgres://u:secret@h/x"),
+            ("OTHER", "ghp_0123456789abcdefghij"),
+        ] {
+            assert!(is_secret_variable(name, value), "{name}");
+        }
+        for (name, value) in [("PWD", "/srv/work"), ("OLDPWD", "/srv"), ("PATH", "/usr/bin:/bin"), ("HOME", "/srv/me")]
+        {
+            assert!(!is_secret_variable(name, value), "{name}");
+        }
+    }
+
+    #[test]
     fn credentials_in_arguments() {
         let secret = Secret::new([7; 32]);
         let hidden = |args: &[&str]| {
@@ -152,6 +188,7 @@ mod tests {
             hidden(&["ssh://git@host/x", "-u", "HEAD", "basics", "page=2", "-p", "22", "-upstream", "https://h/@a/b"]),
             Vec::<String>::new()
         );
+        assert_eq!(hidden(&["-c", "find . -type f --limit 5 && ls -u x"]), Vec::<String>::new());
         for args in [
             &["-x", "ghp_0123456789abcdefghij"][..],
             &["-H", "Authorization: Bearer me"],
@@ -170,6 +207,8 @@ mod tests {
             &["x", "SSHPASS=me"],
             &["x", "-pme"],
             &["x", "-ualice:me"],
+            &["-c", "mysql --password me; echo a"],
+            &["-c", "curl -u alice:me https://host/"],
             &["x", "https://me:pa/ss@host/"],
         ] {
             assert_eq!(hidden(args), ["argument 2"], "{args:?}");

@@ -16,7 +16,7 @@ use crate::{
     json::{Json, Object},
     record::Want,
     scan,
-    secret::{Secret, credential_digest, is_credential_variable},
+    secret::{Secret, credential_digest},
     share::CredentialDigest,
 };
 use conceal::Concealer;
@@ -229,7 +229,10 @@ impl ToolMatch {
         names: &'a [String],
         value_of: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Option<&'a str> {
-        let named = names.iter().filter(|name| is_credential_variable(name));
+        let holds_secret = |name: &str| {
+            value_of(name).is_some_and(|value| conceal::is_secret_variable(name, &String::from_utf8_lossy(&value)))
+        };
+        let named = names.iter().filter(|name| holds_secret(name));
         let mut names = self.credential_env.iter().chain(named).map(String::as_str);
         names.find(|name| {
             let value = value_of(name).filter(|value| value.len() >= LEAST_SECRET);

@@ -1,5 +1,6 @@
 """What the gateway says of itself under `/-/`, and the statistics behind it."""
 import re
+import time
 
 from support.ask import bearer, chat
 from support.origin import json_reply
@@ -14,6 +15,10 @@ def used(home, origins):
     gateway = home.serve(openai=origins(lambda call: json_reply(WHOLE)).url)
     for text in ("a", "b", "a", "a"):
         gateway.post(PATH, chat(text), headers=bearer())
+    # An answer's length is known, so its last byte may be here before the store has it.
+    until = time.monotonic() + 10
+    while home.json("stats")["total"]["cache_size"] < 2 and time.monotonic() < until:
+        time.sleep(0.01)
     return gateway
 
 

@@ -20,13 +20,17 @@ fn main() -> io::Result<()> {
 fn source(folder: &Path, names: &[String]) -> String {
     let mut source = String::from("static BUILTIN: &[Builtin] = &[\n");
     for name in names {
-        let adapter = folder.join(format!("{name}.toml"));
-        let tests = folder.join(format!("{name}.test.toml"));
-        let tests = if tests.exists() { format!("include_str!({tests:?})") } else { "\"\"".to_owned() };
+        let adapter = embedded(name, "toml");
+        let has_tests = folder.join(format!("{name}.test.toml")).exists();
+        let tests = if has_tests { embedded(name, "test.toml") } else { "\"\"".to_owned() };
         // Writing to a String cannot fail.
-        let _ =
-            writeln!(source, "    Builtin {{ name: {name:?}, adapter: include_str!({adapter:?}), tests: {tests} }},");
+        let _ = writeln!(source, "    Builtin {{ name: {name:?}, adapter: {adapter}, tests: {tests} }},");
     }
     source.push_str("];\n");
     source
+}
+
+/// By the folder of whoever compiles: clones may share a target folder, and with it what this wrote.
+fn embedded(name: &str, ending: &str) -> String {
+    format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/adapters/{name}.{ending}\"))")
 }

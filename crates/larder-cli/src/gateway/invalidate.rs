@@ -1,7 +1,7 @@
 //! A write makes answers stale: they are removed before it and after it.
 //!
 //! Before, because nobody is to be told what is about to change; after, because a fill that began meanwhile may have
-//! seen the old state (its generation is no longer current then, so that it is dropped).
+//! seen the old state (its operation's generation, or the count of its key's removals, has moved on then, and it is dropped).
 
 use super::Gateway;
 use larder::{Cache, tier::Selection};

@@ -38,13 +38,6 @@ impl PerKey {
     }
 }
 
-/// How often answers of a key had been removed when its origin was asked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    key: QueryKey,
-    removals: u64,
-}
-
 /// What a caller finds at the board.
 pub(crate) enum Boarding {
     /// A flight to follow.
@@ -103,18 +96,18 @@ impl Flights {
         });
     }
 
-    fn asked(&self, key: QueryKey) -> Asked {
-        Asked { key, removals: self.removals.of(&key).load(Ordering::Acquire) }
+    /// What a flight remembers: another number later means that answers of `key` were removed since.
+    pub(crate) fn removals(&self, key: &QueryKey) -> u64 {
+        self.removals.of(key).load(Ordering::Acquire)
     }
 
-    /// Whether answers of the key were removed since.
-    pub(crate) fn is_outdated(&self, asked: Asked) -> bool {
-        self.asked(asked.key).removals != asked.removals
+    fn is_outdated(&self, flight: &Flight) -> bool {
+        self.removals(&flight.place.key) != flight.removals
     }
 
     fn flight(&self, place: Place, ticket: Ticket<'_>, finish: bool, listeners: usize) -> Arc<Flight> {
-        let asked = self.asked(place.key);
-        Arc::new(Flight::new(place, ticket, asked, finish, listeners))
+        let removals = self.removals(&place.key);
+        Arc::new(Flight::new(place, ticket, removals, finish, listeners))
     }
 
     fn board(&self) -> MutexGuard<'_, HashMap<Place, Vec<Arc<Flight>>>> {
@@ -158,7 +151,7 @@ impl Flights {
         let place = Place { key: ticket.plan.key, variant: ticket.plan.want.variant.clone() };
         let mut board = self.board();
         let flying = board.entry(place.clone()).or_default();
-        if flying.iter().any(|flight| !self.is_outdated(flight.asked) && flight.suits(ticket)) {
+        if flying.iter().any(|flight| !self.is_outdated(flight) && flight.suits(ticket)) {
             return None;
         }
         let flight = self.flight(place, ticket, true, 0);
@@ -177,7 +170,7 @@ impl Flights {
     }
 
     fn takes(&self, flight: &Flight, ticket: Ticket<'_>) -> bool {
-        !self.is_outdated(flight.asked) && flight.takes(ticket)
+        !self.is_outdated(flight) && flight.takes(ticket)
     }
 
     fn listen(self: &Arc<Self>, flight: &Arc<Flight>) -> Listener {

@@ -19,7 +19,7 @@ use crate::{
     Entry, OriginAnswer, OriginError,
     sync::{Mutex, MutexGuard, timeout},
 };
-use board::{Asked, Ticket};
+use board::Ticket;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use larder_core::{QueryKey, Variant, freshness::vary_matches, share::CredentialDigest};
 use spool::Spool;
@@ -77,7 +77,8 @@ pub(crate) struct Flight {
     credential: Option<CredentialDigest>,
     /// The generation of its operation from before the origin was asked: who comes after an invalidation does not follow.
     pub(crate) generation: u64,
-    pub(crate) asked: Asked,
+    /// [`Flights::removals`] of its key from before the origin was asked.
+    pub(crate) removals: u64,
     /// Goes on when nobody listens.
     finish: bool,
     phase: watch::Sender<Phase>,
@@ -185,12 +186,12 @@ impl Streaming {
 }
 
 impl Flight {
-    fn new(place: Place, ticket: Ticket<'_>, asked: Asked, finish: bool, listeners: usize) -> Self {
+    fn new(place: Place, ticket: Ticket<'_>, removals: u64, finish: bool, listeners: usize) -> Self {
         Self {
             place,
             credential: ticket.plan.credential.clone(),
             generation: ticket.generation,
-            asked,
+            removals,
             finish,
             phase: watch::Sender::new(Phase::Asking),
             abandoned: Notify::new(),

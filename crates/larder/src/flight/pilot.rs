@@ -138,37 +138,27 @@ impl Pilot {
         &self,
         flight: &Flight,
         draft: Draft,
-        mut body: BoxStream<'static, Result<Bytes, OriginError>>,
+        body: BoxStream<'static, Result<Bytes, OriginError>>,
         mut writer: Writer,
         streaming: &Arc<Streaming>,
     ) {
         let mut watcher = Watcher::new(&self.plan, draft.status.as_u16(), &draft.headers);
-        let mut unmarked = false;
-        loop {
-            match timeout(self.flights.limits.idle, body.next()).await {
-                Ok(Some(Ok(piece))) => {
-                    watcher.feed(&piece);
-                    if draft.expected == Some(writer.len() + piece.len() as u64) {
-                        // Whoever comes now, with all the bytes on their way, waits for the store and is answered by it.
-                        self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
-                    }
-                    writer.push(piece).await;
-                }
-                Ok(None) => break,
-                Ok(Some(Err(OriginError::Unmarked))) => {
-                    unmarked = true;
-                    break;
-                }
-                Ok(Some(Err(error))) => return self.cut_short(&mut writer, error),
-                Err(_) => return self.cut_short(&mut writer, OriginError::TimedOut),
+        let reaches = |length: u64| {
+            if draft.expected == Some(length) {
+                // Whoever comes now, with all the bytes on their way, waits for the store and is answered by it.
+                self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
             }
-        }
+        };
+        let is_marked = match self.receive(body, &mut writer, &mut watcher, reaches).await {
+            Ok(is_marked) => is_marked,
+            Err(error) => return self.cut_short(&mut writer, error),
+        };
         if let Some(expected) = draft.expected.filter(|expected| *expected != writer.len()) {
             let reason = format!("{} bytes of `{expected}`", writer.len());
             return self.cut_short(&mut writer, OriginError::Truncated(reason));
         }
         self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
-        if unmarked && !watcher.proves_end() {
+        if !is_marked && !watcher.proves_end() {
             self.not_kept(&OriginError::Unmarked.to_string());
         } else if let Some(put) = self.commit(flight, draft, watcher, &mut writer).await {
             if !streaming.is_short() {
@@ -179,6 +169,30 @@ impl Pilot {
             self.kept(put, streaming).await;
         }
         writer.end();
+    }
+
+    /// Passes the body on piece by piece; `reaches` is told each length before a reader can see it. Whether its end was
+    /// marked.
+    async fn receive(
+        &self,
+        mut body: BoxStream<'static, Result<Bytes, OriginError>>,
+        writer: &mut Writer,
+        watcher: &mut Watcher,
+        reaches: impl Fn(u64),
+    ) -> Result<bool, OriginError> {
+        loop {
+            match timeout(self.flights.limits.idle, body.next()).await {
+                Ok(Some(Ok(piece))) => {
+                    watcher.feed(&piece);
+                    reaches(writer.len() + piece.len() as u64);
+                    writer.push(piece).await;
+                }
+                Ok(None) => return Ok(true),
+                Ok(Some(Err(OriginError::Unmarked))) => return Ok(false),
+                Ok(Some(Err(error))) => return Err(error),
+                Err(_) => return Err(OriginError::TimedOut),
+            }
+        }
     }
 
     fn cut_short(&self, writer: &mut Writer, error: OriginError) {
@@ -230,13 +244,13 @@ impl Pilot {
         body: Body,
     ) -> impl Future<Output = Result<bool, Error>> + Send + use<> {
         let (shelf, flights, now) = (Arc::clone(&self.shelf), Arc::clone(&self.flights), self.now);
-        let (asked, generation, key) = (flight.asked, flight.generation, record.key);
+        let (removals, generation, key) = (flight.removals, flight.generation, record.key);
         async move {
-            if flights.is_outdated(asked) {
+            if flights.removals(&key) != removals {
                 return Ok(false);
             }
             shelf.put(record, body, generation, now()).await?;
-            let is_outdated = flights.is_outdated(asked);
+            let is_outdated = flights.removals(&key) != removals;
             if is_outdated {
                 // The removal may have looked before it was there.
                 shelf.forget(key, now()).await?;

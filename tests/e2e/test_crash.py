@@ -77,7 +77,7 @@ def store_is_sound(home):
     for n in range(2):
         home.larder("put", "openai", "embedding", f"input=last{n}", "model=m", input="x")
     assert leftovers(home.store) == []
-    with sqlite3.connect(f"file:{home.store}/v1/index.db?mode=ro", uri=True) as index:
+    with sqlite3.connect(f"file:{home.store}/v2/index.db?mode=ro", uri=True) as index:
         assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 

@@ -69,7 +69,7 @@ def test_commands_go_on_while_calls_fail(calls, error, home):
         own_words(home.larder("stats", ok=False))
     assert get(home, "old") == "value of old", "a failing disk is no reason to begin anew"
     assert put(home, "later").returncode == 0 and get(home, "later")
-    assert not list(home.store.glob("v1/index.broken*"))
+    assert not list(home.store.glob("v2/index.broken*"))
 
 
 @pytest.mark.parametrize("calls, error", FAULTS, ids=lambda value: value)
@@ -217,7 +217,7 @@ def test_what_a_clock_that_was_ahead_kept_is_gone_for_everybody(home):
 def test_somebody_elses_lock_does_not_hold_up_a_run(home):
     tool = Tool(home.folder, "echo out; echo err >&2")
     put(home, "a")
-    with contextlib.closing(sqlite3.connect(home.store / "v1/index.db", isolation_level=None)) as session:
+    with contextlib.closing(sqlite3.connect(home.store / "v2/index.db", isolation_level=None)) as session:
         session.execute("BEGIN EXCLUSIVE")
         began = time.time()
         tool_goes_on(home, tool)
@@ -234,7 +234,7 @@ def test_a_fifo_in_place_of_any_file_holds_nobody_up(home):
     key = home.larder("run", "-v", "--ttl", "1h", "--", tool.path).stderr.rpartition("key=")[2].split()[0]
     files = [path for path in home.store.rglob("*") if path.is_file()]
     assert any(path.parent.parent.name == "bodies" for path in files) and any(path.parent.parent.name == "runs" for path in files)
-    for path in [*files, home.store / "v1/index.db-wal", home.store / f"v1/flights/{key}.plain"]:
+    for path in [*files, home.store / "v2/index.db-wal", home.store / f"v2/flights/{key}.plain"]:
         held = path.read_bytes() if path.exists() else None
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)

@@ -216,7 +216,7 @@ def test_the_store_belongs_to_its_user_alone(home, tool):
     run(home, tool("echo out"))
     wide = [p for p in [home.store, *home.store.rglob("*")] if p.stat().st_mode & 0o077]
     assert not wide
-    assert (home.store / "v1").is_dir()
+    assert (home.store / "v2").is_dir()
     assert os.stat(home.store).st_mode & 0o777 == 0o700
 
 

@@ -27,7 +27,7 @@ fn send(child: &Child, signal: &str) {
 }
 
 fn flights(desk: &Desk) -> usize {
-    fs::read_dir(desk.store().join("v1/flights")).map_or(0, Iterator::count)
+    fs::read_dir(desk.store().join("v2/flights")).map_or(0, Iterator::count)
 }
 
 #[test]

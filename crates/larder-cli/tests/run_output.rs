@@ -333,7 +333,7 @@ fn a_closed_stdout_gets_nothing_of_the_store() {
     closed.args(["-c", "exec \"$@\" 1>&-", "sh"]).arg(run.get_program()).args(run.get_args());
     closed.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
     closed.current_dir(desk.path("work")).stdin(Stdio::null());
-    let sidecar = desk.store().join("v1/sidecar");
+    let sidecar = desk.store().join("v2/sidecar");
     let head = |bytes: Vec<u8>| bytes[..16].to_vec();
     let before = head(fs::read(&sidecar).unwrap());
     assert_eq!(desk.see(closed), text("", "", 0));

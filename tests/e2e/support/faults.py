@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-FILES = ("", "/v1", "/v1/index.db", "/v1/index.db-wal", "/v1/index.db-shm", "/v1/sidecar", "/v1/lock", "/v1/maintenance.lock", "/v1/bodies", "/v1/runs", "/v1/flights")
+FILES = ("", "/v2", "/v2/index.db", "/v2/index.db-wal", "/v2/index.db-shm", "/v2/sidecar", "/v2/lock", "/v2/maintenance.lock", "/v2/bodies", "/v2/runs", "/v2/flights")
 
 
 def strace(store, calls, error, at="1+"):

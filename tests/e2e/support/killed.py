@@ -152,13 +152,13 @@ class Printer:
 def leftovers(store):
     """Files of unfinished work, and indexes that were moved aside."""
     names = (".new-", ".tmp", "index.new-", "index.broken")
-    found = [p for p in (store / "v1").rglob("*") if p.is_file()]
+    found = [p for p in (store / "v2").rglob("*") if p.is_file()]
     return [str(p) for p in found if p.name.startswith(names) or p.parent.name in ("flights", "spool")]
 
 
 def age(store, seconds):
     """Makes every file of a store older, except the index and what belongs to it."""
     then = time.time() - seconds
-    for path in (store / "v1").rglob("*"):
+    for path in (store / "v2").rglob("*"):
         if path.is_file() and not path.name.startswith("index.db"):
             os.utime(path, (then, then))

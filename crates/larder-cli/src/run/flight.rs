@@ -5,6 +5,7 @@
 //! another. A leader that dies leaves no byte, and the next one leads. One that is stopped (its terminal, its machine) does
 //! not touch the file any more: those who wait notice, and run for themselves.
 
+use larder::tier::disk::FOLDER;
 use rustix::fs::OFlags;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -67,7 +68,7 @@ pub(crate) fn lead(store: &Path, name: &str) -> Option<Leader> {
 type Lock = fn(File) -> io::Result<File>;
 
 fn entered(store: &Path, name: &str, lock: Lock) -> Role {
-    match enter(&store.join("v1").join("flights"), name, lock) {
+    match enter(&store.join(FOLDER).join("flights"), name, lock) {
         Ok(role) => role,
         Err(error) => {
             tracing::debug!(%error, "no flight");
@@ -224,7 +225,7 @@ mod tests {
     }
 
     fn files(store: &Path) -> usize {
-        fs::read_dir(store.join("v1/flights")).unwrap().count()
+        fs::read_dir(store.join("v2/flights")).unwrap().count()
     }
 
     #[test]
@@ -282,7 +283,7 @@ mod tests {
     #[test]
     fn no_folder_no_flight() {
         let store = store();
-        fs::write(store.path().join("v1"), "a file").unwrap();
+        fs::write(store.path().join("v2"), "a file").unwrap();
         assert_eq!(name(&join(store.path(), "k")), "alone");
     }
 }

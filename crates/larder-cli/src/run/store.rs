@@ -7,7 +7,10 @@ use larder::{
     stats::Event,
     tier::{
         Selection,
-        disk::runs::{self, Hit},
+        disk::{
+            FOLDER,
+            runs::{self, Hit},
+        },
     },
 };
 use larder_core::{
@@ -151,7 +154,7 @@ impl Stale {
     pub(crate) fn of(settings: &Settings, service: &str, operations: &[String]) -> Option<Self> {
         let dir = settings.store().ok()?.to_owned();
         let (service, operations) = (service.to_owned(), operations.to_vec());
-        dir.join("v1").is_dir().then(|| Self { dir, settings: settings.clone(), service, operations })
+        dir.join(FOLDER).is_dir().then(|| Self { dir, settings: settings.clone(), service, operations })
     }
 
     /// Forgets it: kept output is not served any more, and fills that began earlier are dropped.

@@ -269,7 +269,7 @@ fn damage_is_told_by_every_command() {
     let put = ["put", "kubernetes", "pod_status", "namespace=default", "pod_name=a", "--ttl", "1h", "--store", "s"];
     home.larder_with(&put, b"x").text();
     assert_eq!(home.larder(&["ls", "--store", "s", "--json"]).err, "", "a sound store is nothing to speak of");
-    home.write("s/v1/index.db", &"garbage ".repeat(2048));
+    home.write("s/v2/index.db", &"garbage ".repeat(2048));
     let listed = home.larder(&["ls", "--store", "s", "--json"]);
     assert_eq!(listed.json()["entries"], serde_json::json!([]));
     assert!(listed.err.contains("WARN the store's index is broken"), "{}", listed.err);

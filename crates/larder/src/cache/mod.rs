@@ -19,7 +19,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The store's folder (`v1/` is made inside).
+    /// The store's folder (`v2/` is made inside).
     pub dir: PathBuf,
     /// The most bytes on disk; 0: no limit.
     pub max_bytes: u64,

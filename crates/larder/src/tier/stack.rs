@@ -74,7 +74,8 @@ impl Stack {
     /// Keeps `entry` in every tier below memory, which takes it when it is first asked for; where no tier below keeps it,
     /// in memory, if that knows of invalidations. The first error, when all were tried.
     async fn keep(&self, entry: Entry, now: Timestamp) -> Result<(), Error> {
-        let (token, mut kept, mut first) = (self.sidecar.token(&entry.record.key), false, Ok(()));
+        let token = self.memory.as_ref().map(|memory| memory.token(&entry.record.key));
+        let (mut kept, mut first) = (false, Ok(()));
         for below in &self.below {
             match below.tier.put(entry.clone(), now).await {
                 Ok(()) => kept = true,
@@ -84,10 +85,11 @@ impl Stack {
                 }
             }
         }
-        match &self.memory {
-            Some(memory) if !kept && self.is_informed => memory.keep_if_wanted(entry, token),
-            // What memory holds of this key may be older now, also where a tier says that it failed. Tiers that share the
-            // sidecar have said so already.
+        match (&self.memory, token) {
+            (Some(memory), Some(token)) if !kept && self.is_informed => memory.keep_if_wanted(entry, token),
+            // Tiers that share the sidecar have said so already.
+            _ if self.is_informed && first.is_ok() => {}
+            // What memory holds of this key may be older now, also where a tier says that it failed.
             _ => self.sidecar.touch(&entry.record.key),
         }
         first

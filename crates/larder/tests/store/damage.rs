@@ -108,7 +108,7 @@ fn swapped_rows_are_misses() {
     let cache = Cache::open(disk_only(folder.path())).unwrap();
     put(&cache, "a", b"answer to a", START).unwrap();
     put(&cache, "b", b"answer to b", START).unwrap();
-    let index = rusqlite::Connection::open(folder.path().join("v1/index.db")).unwrap();
+    let index = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
     index
         .execute_batch(
             "CREATE TEMP TABLE t AS SELECT id, key FROM entry;
@@ -132,7 +132,7 @@ fn a_row_of_other_types_is_one_miss_and_is_replaced() {
         let cache = Cache::open(disk_only(folder.path())).unwrap();
         put(&cache, "a", b"x", START).unwrap();
         put(&cache, "b", b"y", START).unwrap();
-        let index = rusqlite::Connection::open(folder.path().join("v1/index.db")).unwrap();
+        let index = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
         index.execute_batch(&format!("UPDATE entry SET {damage} WHERE id = 1")).unwrap();
         drop(index);
         let found = body(&cache, "a", START).map(|found| found.0);
@@ -153,12 +153,12 @@ fn a_damaged_body_is_counted_removed_and_replaced() {
         let cache = Cache::open(disk_only(folder.path())).unwrap();
         put(&cache, "a", &noise(len), START).unwrap();
         if len > 65_536 {
-            let file = files(&folder.path().join("v1/bodies")).remove(0);
+            let file = files(&folder.path().join("v2/bodies")).remove(0);
             let mut bytes = std::fs::read(&file).unwrap();
             bytes[len / 2] ^= 1;
             std::fs::write(&file, bytes).unwrap();
         } else {
-            let index = rusqlite::Connection::open(folder.path().join("v1/index.db")).unwrap();
+            let index = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
             index.execute_batch("UPDATE entry SET body = zeroblob(length(body))").unwrap();
         }
         assert_eq!(body(&cache, "a", START), None);
@@ -172,8 +172,8 @@ fn a_damaged_body_is_counted_removed_and_replaced() {
 #[test]
 fn a_file_of_another_program_is_left_alone() {
     let folder = TempDir::new().unwrap();
-    std::fs::create_dir(folder.path().join("v1")).unwrap();
-    let index = folder.path().join("v1/index.db");
+    std::fs::create_dir(folder.path().join("v2")).unwrap();
+    let index = folder.path().join("v2/index.db");
     let foreign = rusqlite::Connection::open(&index).unwrap();
     foreign.execute_batch("PRAGMA application_id = 7; CREATE TABLE mine(x); INSERT INTO mine VALUES(1);").unwrap();
     drop(foreign);
@@ -187,18 +187,18 @@ fn a_file_of_another_program_is_left_alone() {
 fn rubbish_in_place_of_the_index_is_moved_aside() {
     for rubbish in [&b""[..], b"not a database at all, but long enough to be read as one's first page"] {
         let folder = TempDir::new().unwrap();
-        std::fs::create_dir(folder.path().join("v1")).unwrap();
-        std::fs::write(folder.path().join("v1/index.db"), rubbish).unwrap();
+        std::fs::create_dir(folder.path().join("v2")).unwrap();
+        std::fs::write(folder.path().join("v2/index.db"), rubbish).unwrap();
         let cache = open(folder.path());
         put(&cache, "a", b"x", START).unwrap();
-        assert_eq!(std::fs::read(folder.path().join("v1/index.broken-0")).unwrap(), rubbish);
+        assert_eq!(std::fs::read(folder.path().join("v2/index.broken-0")).unwrap(), rubbish);
     }
 }
 
 #[test]
 fn a_sidecar_that_is_cut_off_under_open_stores_costs_counts_and_no_call() {
     let folder = TempDir::new().unwrap();
-    let sidecar = folder.path().join("v1/sidecar");
+    let sidecar = folder.path().join("v2/sidecar");
     for len in [0, 4096] {
         let (one, two) = (open(folder.path()), open(folder.path()));
         put(&one, "a", b"answer", START).unwrap();
@@ -218,7 +218,7 @@ fn a_sidecar_that_is_cut_off_under_open_stores_costs_counts_and_no_call() {
 fn a_damaged_form_number_is_a_broken_index() {
     let folder = TempDir::new().unwrap();
     put(&open(folder.path()), "a", b"x", START).unwrap();
-    let index = folder.path().join("v1/index.db");
+    let index = folder.path().join("v2/index.db");
     let mut bytes = std::fs::read(&index).unwrap();
     // The schema's form in the file's header: https://www.sqlite.org/fileformat.html#schema_format_number
     bytes[44..48].copy_from_slice(&[0, 0, 0, 0x9c]);
@@ -226,5 +226,5 @@ fn a_damaged_form_number_is_a_broken_index() {
     let cache = open(folder.path());
     assert_eq!(body(&cache, "a", START), None);
     put(&cache, "a", b"x", START).unwrap();
-    assert!(body(&cache, "a", START).is_some() && folder.path().join("v1/index.broken-0").exists());
+    assert!(body(&cache, "a", START).is_some() && folder.path().join("v2/index.broken-0").exists());
 }

@@ -1,7 +1,7 @@
 //! A store that an earlier version wrote: every later one must read it.
 //!
 //! `cargo test -p larder --test store -- --ignored write_the_fixture` writes it; that is right only for a new form
-//! (`store-v2`), never to make a change of today's pass.
+//! (`store-v3`), never to make a change of today's pass.
 
 use crate::{body, disk_only, open};
 use larder::{
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v1")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v2")
 }
 
 fn put(cache: &Cache, record: Record, body: &[u8]) {
@@ -61,11 +61,11 @@ fn write_the_fixture() {
     cache.count("svc", "op", Event::Hit);
     cache.credential_accepted("https://origin", &CredentialDigest::from_mac(&[9; 32]), START);
     drop(cache);
-    for file in crate::damage::files(&folder.path().join("v1")) {
-        let name = file.strip_prefix(folder.path().join("v1")).unwrap();
+    for file in crate::damage::files(&folder.path().join("v2")) {
+        let name = file.strip_prefix(folder.path().join("v2")).unwrap();
         // The sidecar is made anew wherever it is missing; locks are empty.
         if name != Path::new("sidecar") && !name.to_string_lossy().ends_with("lock") {
-            let target = fixture().join("v1").join(name);
+            let target = fixture().join("v2").join(name);
             std::fs::create_dir_all(target.parent().unwrap()).unwrap();
             std::fs::copy(&file, target).unwrap();
         }

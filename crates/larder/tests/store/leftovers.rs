@@ -24,7 +24,7 @@ fn make(folder: &Path, name: &str, time: SystemTime) -> File {
 #[test]
 fn unfinished_work_is_cleared_away_by_the_first_put_after_an_hour() {
     let folder = TempDir::new().unwrap();
-    let v1 = folder.path().join("v1");
+    let v2 = folder.path().join("v2");
     drop(open(folder.path()));
     crate::trust::keep_others_out(folder.path());
     let (old, ahead, new) = (SystemTime::now() - 2 * HOUR, SystemTime::now() + YEARS, SystemTime::now());
@@ -32,13 +32,13 @@ fn unfinished_work_is_cleared_away_by_the_first_put_after_an_hour() {
         [("index.new-a", old), (".tmpb", ahead), ("flights/c", old), ("spool/d", ahead), ("bodies/00/.new-e", old)];
     let stays = [("index.new-f", new), ("flights/g", new), ("spool/h", new), ("index.broken-0", old)];
     for (name, time) in gone.iter().chain(&stays) {
-        make(&v1, name, *time);
+        make(&v2, name, *time);
     }
-    let flying = make(&v1, "flights/held", old);
+    let flying = make(&v2, "flights/held", old);
     flying.lock().unwrap();
     crate::trust::keep_others_out(folder.path());
     put(&open(folder.path()), "a", b"x", START).unwrap();
-    let is_there = |name: &str| v1.join(name).exists();
+    let is_there = |name: &str| v2.join(name).exists();
     assert_eq!(gone.map(|(name, _)| is_there(name)), [false; 5], "{gone:?}");
     assert_eq!(stays.map(|(name, _)| is_there(name)), [true; 4], "{stays:?}");
     assert!(is_there("flights/held"), "somebody runs a tool there");
@@ -48,11 +48,11 @@ fn unfinished_work_is_cleared_away_by_the_first_put_after_an_hour() {
 fn a_clock_that_was_ten_years_ahead_does_not_put_maintenance_off_for_ten_years() {
     let folder = TempDir::new().unwrap();
     put(&open(folder.path()), "a", b"x", START).unwrap();
-    let lock = folder.path().join("v1/maintenance.lock");
+    let lock = folder.path().join("v2/maintenance.lock");
     File::options().write(true).open(&lock).unwrap().set_modified(SystemTime::now() + YEARS).unwrap();
-    let left = make(&folder.path().join("v1"), "index.new-a", SystemTime::now() - 2 * HOUR);
+    let left = make(&folder.path().join("v2"), "index.new-a", SystemTime::now() - 2 * HOUR);
     drop(left);
     put(&Cache::open(disk_only(folder.path())).unwrap(), "b", b"y", START).unwrap();
-    assert!(!folder.path().join("v1/index.new-a").exists());
+    assert!(!folder.path().join("v2/index.new-a").exists());
     assert!(lock.metadata().unwrap().modified().unwrap() <= SystemTime::now() + HOUR);
 }

@@ -132,7 +132,7 @@ fn a_lost_sidecar_costs_recent_counts_and_nothing_else() {
     assert_eq!(body(&two, "a", START).unwrap().0, b"new");
     one.count("s", "o", Event::Hit);
     one.close();
-    std::fs::remove_file(folder.path().join("v1/sidecar")).unwrap();
+    std::fs::remove_file(folder.path().join("v2/sidecar")).unwrap();
     let three = open(folder.path());
     assert_eq!(body(&three, "a", START).unwrap().0, b"new");
     assert_eq!(three.generation(SERVICE, OPERATION), 1);
@@ -168,15 +168,15 @@ fn everything_is_for_this_user_alone() {
 #[test]
 fn a_later_form_beside_this_one_is_left_alone() {
     let folder = TempDir::new().unwrap();
-    let later = folder.path().join("v2/index.db");
-    std::fs::create_dir(folder.path().join("v2")).unwrap();
+    let later = folder.path().join("v3/index.db");
+    std::fs::create_dir(folder.path().join("v3")).unwrap();
     std::fs::write(&later, b"from the future").unwrap();
     let cache = open(folder.path());
     put(&cache, "a", b"x", START).unwrap();
     remove(&cache, &Selection::default());
     drop(cache);
     assert_eq!(std::fs::read(&later).unwrap(), b"from the future");
-    assert_eq!(std::fs::read_dir(folder.path().join("v2")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(folder.path().join("v3")).unwrap().count(), 1);
 }
 
 fn count_rows(dir: &Path) -> u64 {

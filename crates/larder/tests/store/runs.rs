@@ -43,7 +43,7 @@ fn a_run_is_read_without_the_index_until_its_time_is_over() {
     let streamed = Want { variant: Variant("one-file".to_owned()), ..want("small") };
     assert_eq!(read(folder.path(), &streamed, START), None);
     drop(cache);
-    std::fs::remove_file(folder.path().join("v1/index.db")).unwrap();
+    std::fs::remove_file(folder.path().join("v2/index.db")).unwrap();
     assert_eq!(read(folder.path(), &want("small"), START), Some(noise(100)));
 }
 
@@ -53,7 +53,7 @@ fn what_is_no_run_is_no_file() {
     let cache = open(folder.path());
     crate::put(&cache, "a", b"x", START).unwrap();
     assert_eq!(read(folder.path(), &want("a"), START), None);
-    assert!(!folder.path().join("v1/runs").exists());
+    assert!(!folder.path().join("v2/runs").exists());
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_lost_sidecar_is_no_hit_until_the_store_is_opened() {
     pollster::block_on(cache.remove(&Selection::default(), START)).unwrap();
     put(&cache, tool("b", b"y"), b"y");
     drop(cache);
-    std::fs::remove_file(folder.path().join("v1/sidecar")).unwrap();
+    std::fs::remove_file(folder.path().join("v2/sidecar")).unwrap();
     assert_eq!(read(folder.path(), &want("b"), START), None);
     let _cache = open(folder.path());
     assert_eq!(read(folder.path(), &want("b"), START), Some(b"y".to_vec()));
@@ -120,7 +120,7 @@ fn no_damaged_run_is_believed() {
     let cache = open(folder.path());
     let body = noise(500);
     put(&cache, tool("a", &body), &body);
-    let run = crate::damage::files(&folder.path().join("v1/runs")).remove(0);
+    let run = crate::damage::files(&folder.path().join("v2/runs")).remove(0);
     let whole = std::fs::read(&run).unwrap();
     for at in 0..whole.len() {
         let mut damaged = whole.clone();

@@ -132,7 +132,7 @@ fn a_store_that_vanishes_under_a_process_is_made_anew() {
     let cache = open(folder.path());
     put(&cache, "a", b"x", START).unwrap();
     assert!(body(&cache, "a", START).is_some());
-    std::fs::remove_dir_all(folder.path().join("v1")).unwrap();
+    std::fs::remove_dir_all(folder.path().join("v2")).unwrap();
     assert_eq!(body(&open(folder.path()), "a", START), None);
     put(&cache, "b", b"y", START).unwrap();
     assert_eq!(body(&open(folder.path()), "b", START).map(|found| found.0), Some(b"y".to_vec()));
@@ -143,7 +143,7 @@ fn a_lock_that_nobody_lets_go_holds_up_one_write_and_no_read() {
     let folder = TempDir::new().unwrap();
     let patience = Duration::from_millis(200);
     put(&open(folder.path()), "a", b"x", START).unwrap();
-    let held = rusqlite::Connection::open(folder.path().join("v1/index.db")).unwrap();
+    let held = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
     held.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let (began, cache) = (Instant::now(), Cache::open_in_a_hurry(disk_only(folder.path()), patience).unwrap());
     assert!(body(&cache, "a", START).is_some());
@@ -183,7 +183,7 @@ fn what_is_removed_while_another_process_holds_the_lock_is_not_served_again() {
         // Twice: from memory the second time.
         (0..2).for_each(|_| assert!(body(&other, "a", START).is_some()));
         let asked = other.generation(SERVICE, OPERATION);
-        let held = rusqlite::Connection::open(folder.path().join("v1/index.db")).unwrap();
+        let held = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
         held.execute_batch("BEGIN EXCLUSIVE").unwrap();
         for _ in 0..2 {
             assert!(pollster::block_on(cache.remove(&what, START)).is_err());
@@ -201,7 +201,7 @@ fn what_is_removed_while_another_process_holds_the_lock_is_not_served_again() {
         put(&late, "b", b"y", START).unwrap();
         assert!(body(&other, "b", START).is_some());
         drop((cache, other, late));
-        std::fs::remove_file(folder.path().join("v1/sidecar")).unwrap();
+        std::fs::remove_file(folder.path().join("v2/sidecar")).unwrap();
         let cache = open(folder.path());
         assert_eq!((body(&cache, "a", START), body(&cache, "b", START).is_some()), (None, true), "{what:?}");
     }

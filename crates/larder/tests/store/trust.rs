@@ -53,7 +53,7 @@ fn store(dir: &Path) -> Vec<PathBuf> {
     put(&cache, "small", b"x", START).unwrap();
     put(&cache, "large", &[7; 100_000], START).unwrap();
     put_tool(&cache, tool("tool", b"answer"), b"answer");
-    let root = dir.join("v1");
+    let root = dir.join("v2");
     let mut all = vec![root.clone()];
     all.extend(std::fs::read_dir(&root).unwrap().map(|found| found.unwrap().path()));
     all.retain(|path| !path.to_string_lossy().contains("index.db-"));
@@ -68,7 +68,7 @@ fn put_tool(cache: &Cache, record: Record, body: &[u8]) {
 }
 
 fn run_of(dir: &Path) -> PathBuf {
-    files(&dir.join("v1/runs")).remove(0)
+    files(&dir.join("v2/runs")).remove(0)
 }
 
 #[test]
@@ -104,12 +104,12 @@ fn what_another_user_owns_is_no_store() {
 fn a_symlink_in_place_of_the_store_or_its_index_is_refused_and_what_it_points_to_stays() {
     let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     std::fs::write(other.path().join("index.db"), b"somebody's notes").unwrap();
-    symlink(other.path(), folder.path().join("v1")).unwrap();
+    symlink(other.path(), folder.path().join("v2")).unwrap();
     is_refused(folder.path(), "it is a symlink");
-    std::fs::remove_file(folder.path().join("v1")).unwrap();
+    std::fs::remove_file(folder.path().join("v2")).unwrap();
     drop(open(folder.path()));
-    std::fs::remove_file(folder.path().join("v1/index.db")).unwrap();
-    symlink(other.path().join("index.db"), folder.path().join("v1/index.db")).unwrap();
+    std::fs::remove_file(folder.path().join("v2/index.db")).unwrap();
+    symlink(other.path().join("index.db"), folder.path().join("v2/index.db")).unwrap();
     is_refused(folder.path(), "it is a symlink");
     assert_eq!(files(other.path()).len(), 1);
     assert_eq!(std::fs::read(other.path().join("index.db")).unwrap(), b"somebody's notes");
@@ -120,9 +120,9 @@ fn a_fifo_in_the_store_holds_nobody_up() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     for name in ["lock", "maintenance.lock", "sidecar", "index.db"] {
         let folder = TempDir::new().unwrap();
-        std::fs::create_dir(folder.path().join("v1")).unwrap();
-        set_mode(&folder.path().join("v1"), 0o700);
-        mknodat(CWD, folder.path().join("v1").join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        std::fs::create_dir(folder.path().join("v2")).unwrap();
+        set_mode(&folder.path().join("v2"), 0o700);
+        mknodat(CWD, folder.path().join("v2").join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         is_refused(folder.path(), "it is neither a folder nor a file");
     }
 }
@@ -134,11 +134,11 @@ fn a_store_that_others_put_in_place_of_an_open_one_is_not_read() {
     store(&here);
     store(&forged);
     let cache = Cache::open(disk_only(&here)).unwrap();
-    std::fs::rename(here.join("v1"), here.join("away")).unwrap();
-    std::fs::rename(forged.join("v1"), here.join("v1")).unwrap();
-    set_mode(&here.join("v1/index.db"), 0o666);
+    std::fs::rename(here.join("v2"), here.join("away")).unwrap();
+    std::fs::rename(forged.join("v2"), here.join("v2")).unwrap();
+    set_mode(&here.join("v2/index.db"), 0o666);
     assert_eq!(crate::body(&cache, "small", START), None);
-    set_mode(&here.join("v1/index.db"), 0o600);
+    set_mode(&here.join("v2/index.db"), 0o600);
     assert!(crate::body(&cache, "small", START).is_some());
 }
 

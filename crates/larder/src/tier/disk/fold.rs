@@ -4,13 +4,13 @@
 //! that writing them again changes nothing and nobody can count anything twice, whoever is killed when. What is counted
 //! in this process alone (no file could be mapped) is added to the sum under sidecar 0, by what it grew since the last time.
 
-use super::{Inner, row::signed};
+use super::{Inner, row::signed, transaction::Transaction};
 use crate::{
     Error,
     stats::{Event, Statistics},
 };
 use larder_core::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},

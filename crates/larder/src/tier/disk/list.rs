@@ -3,7 +3,7 @@
 use super::{
     Inner, read,
     remove::{limit, range},
-    row::unsigned,
+    row::{self, unsigned},
     schema::CURRENT,
 };
 use crate::{Body, Entry, Error, tier::Selection};
@@ -56,11 +56,12 @@ fn by_key(connection: &Connection, what: &Selection, at_most: usize, now: Timest
     let Some((low, high)) = range(what) else { return Ok(Vec::new()) };
     let select = format!(
         "SELECT e.id, e.record_cid, e.record, e.generation FROM entry e JOIN operation o ON o.id = e.op
-         WHERE e.key BETWEEN ?1 AND ?2 AND e.gone_at > ?3 AND e.generation = {CURRENT}
+         WHERE e.head BETWEEN ?7 AND ?8 AND e.key BETWEEN ?1 AND ?2 AND e.gone_at > ?3 AND e.generation = {CURRENT}
          AND (?4 IS NULL OR o.service = ?4) AND (?5 IS NULL OR o.name = ?5) ORDER BY e.id DESC LIMIT ?6"
     );
     let mut statement = connection.prepare_cached(&select)?;
-    let selected = params![&low[..], &high[..], now.0, what.service, what.operation, limit(at_most)];
+    let (from, to) = (row::head(&low), row::head(&high));
+    let selected = params![&low[..], &high[..], now.0, what.service, what.operation, limit(at_most), from, to];
     let mut all = Vec::new();
     collect(&mut statement.query(selected)?, now, &mut all)?;
     Ok(all)

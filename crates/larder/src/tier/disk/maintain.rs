@@ -5,24 +5,29 @@
 use super::{
     Inner,
     open::suffixed,
+    pool::For,
     remove::{BATCH, GONE, Gone},
     row::{self, signed},
     runs,
     schema::CURRENT,
+    transaction::Transaction,
     trust,
 };
 use crate::{Error, stats::Event};
 use larder_core::{BodyCid, Timestamp};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{OptionalExtension as _, params};
 use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::PoisonError,
     time::{Duration, SystemTime},
 };
 
 /// How many batches one process does before it lets another put go on.
 const BATCHES: usize = 64;
+/// Over how many entries one maintenance looks for those that are past their time.
+const STRETCH: usize = 512;
 /// A WAL beyond this is folded into the index: left alone it grows to gigabytes under load.
 const WAL_LIMIT: u64 = 32 << 20;
 /// A body's file that no row refers to is kept this long: its row may be on the way.
@@ -85,14 +90,28 @@ impl Inner {
 
     /// One batch of what is past its time. One, so that a clock that jumps ahead does not empty the store at once.
     fn reclaim_gone(&self, now: Timestamp) -> Result<(), Error> {
-        let select = format!("{GONE} WHERE e.gone_at <= ?1 AND e.gone_at < 9223372036854775807 LIMIT {BATCH}");
+        let gone = self.pass_over(now)?;
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let select = format!("{GONE} WHERE e.id = ?1 AND e.gone_at <= ?2");
         self.write(|transaction| {
-            let rows = select_gone(transaction, &select, params![now.0])?;
+            let mut rows = Vec::with_capacity(gone.len());
+            for id in &gone {
+                rows.append(&mut select_gone(transaction, &select, params![id, now.0])?);
+            }
             for (service, operation, n) in names(transaction, &rows)? {
                 self.sidecar.count(&service, &operation, Event::Expiration, n);
             }
             Ok(self.delete(transaction, &rows)?)
         })
+    }
+
+    /// Looks over the next stretch of the entries for those that are past their time. An index of these times would cost every
+    /// put one more page.
+    fn pass_over(&self, now: Timestamp) -> Result<Vec<i64>, Error> {
+        let mut hand = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.with(|connection| Ok(pass(connection, &mut hand, now)?))
     }
 
     /// What was invalidated makes room at once, so that the totals are those of the live entries. Failures, and what is
@@ -215,9 +234,7 @@ impl Inner {
             for file in files.filter(|file| is_old(file)) {
                 let key = runs::key_of(&file);
                 self.write(|transaction| {
-                    let select = "SELECT 1 FROM entry WHERE key = ?1 LIMIT 1";
-                    let known = key.map(|key| transaction.prepare_cached(select)?.exists([&key.digest()[..]]));
-                    if !known.transpose()?.unwrap_or(false) {
+                    if !key.map(|key| row::has(transaction, &key)).transpose()?.unwrap_or(false) {
                         let _absent = std::fs::remove_file(&file);
                     }
                     Ok(())
@@ -249,7 +266,15 @@ impl Inner {
         }
     }
 
-    /// Folds a WAL that grew too long into the index.
+    /// Folds what can be folded of the WAL into the index. Nobody is waited for: another process may be at it.
+    pub(super) fn fold_log(&self) {
+        let done = self.connected(For::Writing, |connection| {
+            Ok(connection.wal_checkpoint_v2(Some(rusqlite::MAIN_DB), rusqlite::wal::CheckpointMode::PASSIVE).is_ok())
+        });
+        tracing::trace!(?done, "the log was folded in");
+    }
+
+    /// Folds a WAL that grew too long into the index, and cuts it.
     fn bound_wal(&self) -> Result<(), Error> {
         let wal = suffixed(&self.paths.index, "-wal");
         if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > WAL_LIMIT) {
@@ -257,6 +282,40 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// Where the look for what is past its time has come to: (operation, generation, id), the order of the index of operations.
+pub(super) type Hand = (i64, i64, i64);
+
+/// Moves `hand` over a stretch of that index, which has all that is needed: the rows that are gone at `now`, at most a batch.
+fn pass(connection: &rusqlite::Connection, hand: &mut Hand, now: Timestamp) -> rusqlite::Result<Vec<i64>> {
+    let mut gone = Vec::new();
+    let mut left = STRETCH;
+    while left > 0 && gone.len() < BATCH {
+        let alike = "SELECT id, gone_at FROM entry WHERE op = ?1 AND generation = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+        let mut statement = connection.prepare_cached(alike)?;
+        let mut rows = statement.query(params![hand.0, hand.1, hand.2, signed(left as u64)])?;
+        while gone.len() < BATCH
+            && let Some(row) = rows.next()?
+        {
+            (hand.2, left) = (row.get(0)?, left - 1);
+            gone.extend((row.get::<_, i64>(1)? <= now.0).then_some(hand.2));
+        }
+        if left > 0 && gone.len() < BATCH {
+            let next =
+                "SELECT op, generation FROM entry WHERE (op, generation) > (?1, ?2) ORDER BY op, generation LIMIT 1";
+            let mut statement = connection.prepare_cached(next)?;
+            let next =
+                statement.query_row([hand.0, hand.1], |row| Ok((row.get(0)?, row.get(1)?, i64::MIN))).optional()?;
+            let Some(next) = next else {
+                // Past the last one it begins again at the first.
+                *hand = Hand::default();
+                return Ok(gone);
+            };
+            *hand = next;
+        }
+    }
+    Ok(gone)
 }
 
 /// The file of a body, or what a killed put left, not touched for an hour. What is as far in the future was touched while

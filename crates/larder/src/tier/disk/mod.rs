@@ -4,6 +4,7 @@ mod bodies;
 mod credentials;
 mod filesystem;
 mod fold;
+mod generations;
 mod list;
 mod maintain;
 mod open;
@@ -13,15 +14,20 @@ mod remove;
 mod row;
 pub mod runs;
 mod schema;
+mod shortcuts;
+mod transaction;
 pub(crate) mod trust;
 mod write;
 
-use super::{Selection, Tier, Usage, sidecar::Sidecar};
+use super::{
+    Selection, Tier, Usage,
+    sidecar::{Sidecar, View},
+};
 use crate::{Entry, Error, Options, error::At, stats::Statistics};
 use futures_core::future::BoxFuture;
 use larder_core::{Timestamp, record::Want};
 use open::{Mode, Paths};
-use pool::{Failure, Pool};
+use pool::{Failure, For, Pool};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,
@@ -31,6 +37,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use transaction::Transaction;
+
+/// The folder of this form of the store, in the store's folder.
+pub const FOLDER: &str = "v2";
 
 /// The disk tier. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,6 +56,9 @@ struct Inner {
     options: Options,
     puts: AtomicU64,
     folded: fold::Folded,
+    generations: generations::Generations,
+    shortcuts: shortcuts::Shortcuts,
+    passed: Mutex<maintain::Hand>,
     repaired: Mutex<Option<Instant>>,
 }
 
@@ -89,6 +102,9 @@ impl Disk {
             options: options.clone(),
             puts: AtomicU64::new(0),
             folded,
+            generations: generations::Generations::default(),
+            shortcuts: shortcuts::Shortcuts::default(),
+            passed: Mutex::default(),
             repaired: Mutex::default(),
         };
         inner.attach_sidecar();
@@ -102,8 +118,8 @@ impl Disk {
 
     /// The generation of (service, operation), to be handed to a later put.
     pub fn generation(&self, service: &str, operation: &str) -> Result<u64, Error> {
-        let scopes = self.inner.with(|connection| Ok(row::scopes_of(connection, service, operation)?))?;
-        Ok(row::current(scopes, &self.inner.sidecar.view(), service, operation))
+        let scopes = self.inner.with(|connection| Ok(self.inner.scopes(connection)?))?;
+        Ok(scopes.current(&self.inner.sidecar.view(), service, operation))
     }
 
     /// Where bodies may be gathered that [`Tier::put`] then links instead of copying.
@@ -149,12 +165,26 @@ fn readable(paths: &Paths, error: Error) -> Result<Connection, Error> {
 }
 
 impl Inner {
-    /// Does `work` with a connection; a broken index is moved aside and begun anew, and `work` is told that it failed.
+    /// Reads with a connection; a broken index is moved aside and begun anew, and `work` is told that it failed.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Error> {
-        if self.sidecar.is_lost() {
+        self.connected(For::Reading, work)
+    }
+
+    fn connected<T>(&self, wanted: For, work: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Error> {
+        self.sighted(wanted, |connection, _| work(connection))
+    }
+
+    /// The same for work that looks into the sidecar, too.
+    fn sighted<T>(
+        &self,
+        wanted: For,
+        work: impl FnOnce(&mut Connection, &View) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        let view = self.sidecar.intact().unwrap_or_else(|| {
             self.attach_sidecar();
-        }
-        self.pool.with(&self.paths, work).map_err(|failure| {
+            self.sidecar.view()
+        });
+        self.pool.with(&self.paths, wanted, |connection| work(connection, &view)).map_err(|failure| {
             if let Failure::Index(error) = &failure
                 && open::is_broken(error)
                 && !self.pool.read_only
@@ -173,19 +203,19 @@ impl Inner {
     }
 
     /// Does `work` in a transaction that holds the write lock from its start.
-    fn write<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, Error> {
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<T, Error> {
         self.may_write()?;
-        self.with(|connection| transact(connection, work))
+        self.connected(For::Writing, |connection| transact(connection, work))
     }
 
     /// The same, waiting no longer than `patience` for a lock, which then says nothing about how long it will be held.
     fn write_within<T>(
         &self,
         patience: Duration,
-        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
     ) -> Result<T, Error> {
         self.may_write()?;
-        self.with(|connection| {
+        self.connected(For::Writing, |connection| {
             connection.busy_timeout(patience.min(self.pool.mode.patience))?;
             let done = transact(connection, work).map_err(|failure| match failure {
                 Failure::Index(error) if open::is_locked(&error) => Failure::Other(error.into()),
@@ -234,13 +264,13 @@ impl Inner {
     }
 
     fn level_generations(&self) -> Result<(), Error> {
-        let behind = self.pool.with(&self.paths, |connection| {
+        let behind = self.pool.with(&self.paths, For::Writing, |connection| {
             let mut behind = self.sidecar.scopes();
-            for (service, operation, n) in row::scopes(connection)? {
-                if self.sidecar.scope(&service, &operation) < n {
-                    self.sidecar.raise(&service, &operation, n);
+            for (service, operation, n) in self.scopes(connection)?.all() {
+                if self.sidecar.scope(service, operation) < *n {
+                    self.sidecar.raise(service, operation, *n);
                 }
-                behind.retain(|scope| (&scope.0, &scope.1) != (&service, &operation) || scope.2 > n);
+                behind.retain(|scope| (&scope.0, &scope.1) != (service, operation) || scope.2 > *n);
             }
             Ok(behind)
         })?;
@@ -253,7 +283,7 @@ impl Inner {
     }
 
     /// Tells the index what the sidecar knows.
-    fn tell_generations(&self, transaction: &rusqlite::Transaction<'_>) -> Result<(), Failure> {
+    fn tell_generations(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         for (service, operation, n) in self.sidecar.scopes() {
             row::raise(transaction, &service, &operation, n)?;
         }
@@ -263,9 +293,9 @@ impl Inner {
 
 fn transact<T>(
     connection: &mut Connection,
-    work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = Transaction::begin(connection)?;
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(done)
@@ -311,6 +341,10 @@ impl Tier for Disk {
             let inner = Arc::clone(&self.inner);
             let is_too_full = blocking(move || inner.put(&entry)).await?;
             self.maintain_sometimes(is_too_full, now);
+            if self.inner.pool.is_log_long() {
+                let inner = Arc::clone(&self.inner);
+                detached(move || inner.fold_log());
+            }
             Ok(())
         })
     }

@@ -18,7 +18,7 @@ use std::{
 /// Where things are in a store.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
-    /// `…/v1`
+    /// `…/v2`
     pub(super) root: PathBuf,
     /// The index.
     pub(super) index: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Paths {
 
 impl Paths {
     pub(super) fn of(dir: &Path) -> Self {
-        let root = dir.join("v1");
+        let root = dir.join(super::FOLDER);
         let [index, sidecar, bodies, runs, spool] =
             ["index.db", "sidecar", "bodies", "runs", "spool"].map(|name| root.join(name));
         Self { root, index, sidecar, bodies, runs, spool }
@@ -182,7 +182,7 @@ fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let synchronous = if mode.durable { "FULL" } else { "NORMAL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 33554432;
-         PRAGMA cache_size = -4096; PRAGMA trusted_schema = OFF;"
+         PRAGMA cache_size = -8192; PRAGMA trusted_schema = OFF;"
     ))?;
     Ok(connection)
 }

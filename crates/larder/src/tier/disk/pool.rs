@@ -1,21 +1,36 @@
 //! Connections to the index: one per thread that is busy with it, kept for the next one.
 //!
 //! A connection must not be used or closed after a fork: a changed process id forgets what the parent opened.
+//!
+//! Every connection says after each commit how long the log has become, and folds it in where nobody else did.
 
 use super::{
     open::{self, Mode, Paths},
     trust,
 };
 use crate::Error;
-use rusqlite::Connection;
+use rusqlite::{Connection, hooks::Wal};
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 /// How many idle connections are kept.
 const IDLE: usize = 8;
+
+/// A log of so many pages (8 MiB) is to be folded into the index, by whoever has time.
+const LONG: usize = 2048;
+
+/// One of so many (16 MiB) is folded in by the commit that finds it: nobody had time.
+const TOO_LONG: usize = 2 * LONG;
+
+/// Readers go on for so long without looking whether their file still is the one at the path. What they find is verified all
+/// the same, and generations are not theirs to miss: the sidecar has them.
+const TRUSTED: Duration = Duration::from_millis(1);
 
 /// After a lock was waited for in vain, writes fail at once for so long.
 const AFRESH: Duration = Duration::from_secs(10);
@@ -25,6 +40,13 @@ const AFRESH: Duration = Duration::from_secs(10);
 struct Loan {
     pid: u32,
     file: FileId,
+}
+
+/// What a connection is wanted for: an answer is not written where nobody will find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    Reading,
+    Writing,
 }
 
 /// Device and inode, whose types differ between systems.
@@ -37,6 +59,8 @@ pub(super) struct Pool {
     idle: Mutex<Idle>,
     /// When a lock of another process was last waited for in vain.
     in_vain: Mutex<Option<Instant>>,
+    /// Pages in the log after the last commit of this process.
+    log: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -44,22 +68,28 @@ struct Idle {
     pid: u32,
     /// Which file the connections are on; another one stands there once the index was replaced.
     file: FileId,
+    /// When that was last looked at by a reader.
+    looked: Option<Instant>,
     connections: Vec<Connection>,
 }
 
 impl Pool {
     pub(super) fn new(mode: Mode, read_only: bool, index: &Path, first: Connection) -> Self {
-        let idle = Idle { pid: std::process::id(), file: file_of(index), connections: vec![first] };
-        Self { mode, read_only, idle: Mutex::new(idle), in_vain: Mutex::default() }
+        let idle = Idle { pid: std::process::id(), file: file_of(index), looked: None, connections: Vec::new() };
+        let pool = Self { mode, read_only, idle: Mutex::new(idle), in_vain: Mutex::default(), log: Arc::default() };
+        let first = pool.watched(first);
+        pool.lock().connections.extend(first);
+        pool
     }
 
     /// Lends a connection to `work`. What failed half-way is not lent again.
     pub(super) fn with<T>(
         &self,
         paths: &Paths,
+        wanted: For,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (mut connection, loan) = self.take(paths).inspect_err(|failure| self.note(failure))?;
+        let (mut connection, loan) = self.take(paths, wanted).inspect_err(|failure| self.note(failure))?;
         let done = work(&mut connection).inspect_err(|failure| self.note(failure))?;
         self.give_back(connection, loan);
         Ok(done)
@@ -81,11 +111,22 @@ impl Pool {
         }
     }
 
-    fn take(&self, paths: &Paths) -> Result<(Connection, Loan), Failure> {
-        let (pid, file) = (std::process::id(), file_of(&paths.index));
-        if let Some(connection) = self.idle(pid, file).connections.pop() {
+    fn take(&self, paths: &Paths, wanted: For) -> Result<(Connection, Loan), Failure> {
+        let pid = std::process::id();
+        if wanted == For::Reading
+            && let Some(found) = self.lately_used(pid)
+        {
+            return Ok(found);
+        }
+        let (now, file) = (Instant::now(), file_of(&paths.index));
+        let mut idle = self.idle(pid, file);
+        if wanted == For::Reading {
+            idle.looked = Some(now);
+        }
+        if let Some(connection) = idle.connections.pop() {
             return Ok((connection, Loan { pid, file }));
         }
+        drop(idle);
         // Another folder may stand there by now, and whoever put it there need not be this user.
         trust::check(&paths.root)?;
         let connection = if self.read_only {
@@ -98,7 +139,36 @@ impl Pool {
         };
         let opened = file_of(&paths.index);
         drop(self.idle(pid, opened));
-        Ok((connection, Loan { pid, file: opened }))
+        Ok((self.watched(connection)?, Loan { pid, file: opened }))
+    }
+
+    /// A connection whose file was the one at the path a moment ago.
+    fn lately_used(&self, pid: u32) -> Option<(Connection, Loan)> {
+        let mut idle = self.lock();
+        let is_trusted = idle.pid == pid && idle.looked.is_some_and(|at| at.elapsed() < TRUSTED);
+        let connection = if is_trusted { idle.connections.pop() } else { None };
+        connection.map(|connection| (connection, Loan { pid, file: idle.file }))
+    }
+
+    /// Has `connection` tell how long the log is.
+    fn watched(&self, mut connection: Connection) -> rusqlite::Result<Connection> {
+        let log = Arc::clone(&self.log);
+        let note = move |wal: &mut Wal, pages: std::ffi::c_int| {
+            let pages = usize::try_from(pages).unwrap_or_default();
+            log.store(pages, Ordering::Relaxed);
+            // Busy readers are no reason to fail what is committed: the next one tries again.
+            if pages >= TOO_LONG && wal.checkpoint().is_ok() {
+                log.store(0, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        connection.wal_hook(Some(note))?;
+        Ok(connection)
+    }
+
+    /// Whether the log is to be folded into the index; says so once for each time.
+    pub(super) fn is_log_long(&self) -> bool {
+        self.log.load(Ordering::Relaxed) >= LONG && self.log.swap(0, Ordering::Relaxed) >= LONG
     }
 
     /// A loan's process is the one that gives it back: a forked child does not have the thread that it was lent to.

@@ -2,9 +2,10 @@
 
 use super::{
     Inner, bodies,
-    pool::Failure,
-    row::{blob, current, four, unsigned},
-    schema::BY_KEY,
+    generations::Scopes,
+    pool::{Failure, For},
+    row::{self, blob, digest, unsigned},
+    schema::{BY_HEAD, BY_ID},
 };
 use crate::{Body, Entry, Error, stats::Event, tier::sidecar::View};
 use bytes::Bytes;
@@ -25,19 +26,24 @@ pub(super) enum Found {
 
 /// A row whose record is what its CID says.
 pub(super) struct Verified {
-    row: Row,
+    id: i64,
+    record_cid: Vec<u8>,
+    generation: u64,
     record: Record,
 }
 
 struct Row {
     id: i64,
+    key: Option<[u8; 32]>,
+    form: Option<[u8; 16]>,
+    /// Whether no other row has ever been of this key beside it.
+    is_sole: bool,
     record_cid: Vec<u8>,
     record: Vec<u8>,
     generation: u64,
-    scopes: [u64; 4],
-    file: Option<Vec<u8>>,
+    is_in_file: bool,
     body: Option<Vec<u8>>,
-    form: Vec<u8>,
+    revision: i64,
 }
 
 /// A row that answers nobody any more.
@@ -68,7 +74,8 @@ impl Inner {
     /// The newest row that `want` accepts; rows that are gone or damaged are removed on the way.
     pub(super) fn find(&self, want: &Want, now: Timestamp) -> Result<Found, Error> {
         let mut useless = Vec::new();
-        let found = self.with(|connection| self.look(connection, want, now, &mut useless));
+        let found =
+            self.sighted(For::Reading, |connection, sidecar| self.look((connection, sidecar), want, now, &mut useless));
         for Useless { id, record_cid, expired } in useless {
             // The row is no answer whether or not it can be removed; whoever removes it counts it.
             if self.remove_row(id, &record_cid).unwrap_or(false)
@@ -82,22 +89,27 @@ impl Inner {
 
     fn look(
         &self,
-        connection: &mut Connection,
+        (connection, sidecar): (&mut Connection, &View),
         want: &Want,
         now: Timestamp,
         useless: &mut Vec<Useless>,
     ) -> Result<Found, Failure> {
-        let mut statement = connection.prepare_cached(BY_KEY)?;
-        let rows = statement.query_map([&want.key.digest()[..]], read_row)?;
-        let mut rows = rows.collect::<rusqlite::Result<Vec<Row>>>()?;
+        if let Some(found) = self.look_ahead((connection, sidecar), want, now)? {
+            return Ok(found);
+        }
+        let mut rows = rows(connection, BY_HEAD, row::head_of(&want.key))?;
         rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
-        let sidecar = self.sidecar.view();
+        let Some(revision) = rows.first().map(|row| row.revision) else { return Ok(Found::Nothing) };
+        let scopes = self.scopes_at(connection, revision)?;
         for mut row in rows {
-            let encoded = std::mem::take(&mut row.record);
-            match judge(&row, &encoded, want, now, &sidecar) {
-                Ok(record) if row.file.is_some() => return Ok(Found::InFile(Box::new(Verified { row, record }))),
-                Ok(record) => match inline(row.body.take(), &record) {
-                    Some(body) => return Ok(Found::Entry(hand_out(record, body, row.generation, &sidecar))),
+            match judge(&row, want, now, (&scopes, sidecar)) {
+                Ok(record) => match held(&mut row, &record) {
+                    Some(held) => {
+                        if row.is_sole {
+                            self.shortcuts.learn(&want.key, row.id);
+                        }
+                        return Ok(found(row, record, held, sidecar));
+                    }
                     None => {
                         self.damaged(&record.service, &record.operation, &record.body);
                         useless.push(row.useless(None));
@@ -114,14 +126,28 @@ impl Inner {
         Ok(Found::Nothing)
     }
 
+    /// The row in which the key was found last, if it still is the only one of this key and an answer; else all are looked at.
+    fn look_ahead(
+        &self,
+        (connection, sidecar): (&Connection, &View),
+        want: &Want,
+        now: Timestamp,
+    ) -> Result<Option<Found>, Failure> {
+        let Some(id) = self.shortcuts.to(&want.key) else { return Ok(None) };
+        let Some(mut row) = rows(connection, BY_ID, id)?.pop().filter(|row| row.is_sole) else { return Ok(None) };
+        let scopes = self.scopes_at(connection, row.revision)?;
+        let Ok(record) = judge(&row, want, now, (&scopes, sidecar)) else { return Ok(None) };
+        Ok(held(&mut row, &record).map(|held| found(row, record, held, sidecar)))
+    }
+
     /// Reads and verifies the body of a row that keeps it in a file.
     pub(super) fn read_file(&self, found: Box<Verified>) -> Option<Entry> {
-        let Verified { row, record } = *found;
+        let Verified { id, record_cid, generation, record } = *found;
         if let Some(body) = bodies::read(&self.paths.bodies, &record.body, record.body_len) {
-            return Some(hand_out(record, body, row.generation, &self.sidecar.view()));
+            return Some(hand_out(record, body, generation, &self.sidecar.view()));
         }
         self.damaged(&record.service, &record.operation, &record.body);
-        let _still_there = self.remove_row(row.id, &row.record_cid);
+        let _still_there = self.remove_row(id, &record_cid);
         let _absent = std::fs::remove_file(bodies::path(&self.paths.bodies, &record.body));
         None
     }
@@ -137,28 +163,60 @@ fn hand_out(record: Record, body: Body, generation: u64, sidecar: &View) -> Entr
     Entry { record: Arc::new(record), body, generation }
 }
 
+fn rows(connection: &Connection, select: &str, of: i64) -> rusqlite::Result<Vec<Row>> {
+    connection.prepare_cached(select)?.query_map([of], read_row)?.collect()
+}
+
+/// Where a row's body is.
+enum Held {
+    Here(Body),
+    InFile,
+}
+
+/// The body of a row whose record is sound; `None`: it is not what the record says.
+fn held(row: &mut Row, record: &Record) -> Option<Held> {
+    match row.is_in_file {
+        true => Some(Held::InFile),
+        false => inline(row.body.take(), record).map(Held::Here),
+    }
+}
+
+fn found(row: Row, record: Record, held: Held, sidecar: &View) -> Found {
+    let Row { id, record_cid, generation, .. } = row;
+    match held {
+        Held::Here(body) => Found::Entry(hand_out(record, body, generation, sidecar)),
+        Held::InFile => Found::InFile(Box::new(Verified { id, record_cid, generation, record })),
+    }
+}
+
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         id: row.get(0)?,
-        record_cid: blob(row, 1)?.unwrap_or_default(),
-        record: blob(row, 2)?.unwrap_or_default(),
-        generation: unsigned(row, 3)?,
-        scopes: four(row, 4)?,
-        file: blob(row, 8)?,
-        form: blob(row, 9)?.unwrap_or_default(),
-        body: blob(row, 10)?,
+        key: digest(row, 1)?,
+        form: digest(row, 2)?,
+        is_sole: unsigned(row, 3)? == 1,
+        record_cid: blob(row, 4)?.unwrap_or_default(),
+        record: blob(row, 5)?.unwrap_or_default(),
+        generation: unsigned(row, 6)?,
+        is_in_file: row.get_ref(7)?.as_blob().is_ok(),
+        body: blob(row, 8)?,
+        revision: row.get(9)?,
     })
 }
 
-fn judge(row: &Row, encoded: &[u8], want: &Want, now: Timestamp, sidecar: &View) -> Result<Record, Not> {
-    let record = verify_record(&row.record_cid, encoded).map_err(Not::Sound)?;
-    if record.key != want.key {
-        return Err(Not::Sound(format!("the record of `{}` lies under `{}`", record.key, want.key)));
+fn judge(row: &Row, want: &Want, now: Timestamp, (scopes, sidecar): (&Scopes, &View)) -> Result<Record, Not> {
+    let record = verify_record(&row.record_cid, &row.record).map_err(Not::Sound)?;
+    if row.key.as_ref() != Some(record.key.digest()) {
+        return Err(Not::Sound(format!("the record of `{}` lies under another key", record.key)));
     }
-    if super::row::form_of(&record)[..] != row.form[..] {
+    // Keys that begin alike.
+    if record.key != want.key {
+        return Err(Not::Wanted);
+    }
+    if Some(row::form_of(&record)) != row.form {
         return Err(Not::Sound(format!("a record of `{}` lies under another form", record.key)));
     }
-    if row.generation != current(row.scopes, sidecar, &record.service, &record.operation) {
+    if row.generation != scopes.current(sidecar, &record.service, &record.operation) {
         return Err(Not::Alive(None));
     }
     if record.freshness(now) == Freshness::Gone {

@@ -6,13 +6,14 @@ use super::{
     row::{self, signed},
     runs,
     schema::CURRENT,
+    transaction::Transaction,
 };
 use crate::{
     Error,
     tier::{Selection, prefix},
 };
 use larder_core::{QueryKey, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::time::Duration;
 
 /// Rows in one transaction: a removal never holds the write lock for long.
@@ -73,11 +74,7 @@ impl Inner {
     /// is told without the write lock. A put that is under way then comes after the removal.
     pub(super) fn has_none_of(&self, what: &Selection) -> Result<bool, Error> {
         let Some(key) = what.key.filter(|_| !self.pool.read_only) else { return Ok(false) };
-        let exists = "SELECT EXISTS(SELECT 1 FROM entry WHERE key = ?1)";
-        let row = |connection: &mut Connection| {
-            let mut statement = connection.prepare_cached(exists)?;
-            Ok(statement.query_row([&key.digest()[..]], |row| row.get::<_, bool>(0))?)
-        };
+        let row = |connection: &mut Connection| Ok(row::has(connection, &key)?);
         Ok(!runs::may_have(&self.paths.runs, &key) && !self.with(row)?)
     }
 
@@ -154,10 +151,12 @@ impl Inner {
     /// Makes the operations dead whose rows are selected: too much, but it needs no lock.
     fn outdate_range(&self, what: &Selection, (low, high): (&[u8; 32], &[u8; 32])) {
         let select = "SELECT DISTINCT o.service, o.name FROM entry e JOIN operation o ON o.id = e.op
-             WHERE e.key BETWEEN ?1 AND ?2 AND (?3 IS NULL OR o.service = ?3) AND (?4 IS NULL OR o.name = ?4)";
+             WHERE e.head BETWEEN ?5 AND ?6 AND e.key BETWEEN ?1 AND ?2
+             AND (?3 IS NULL OR o.service = ?3) AND (?4 IS NULL OR o.name = ?4)";
         let operations = self.with(|connection| {
             let mut statement = connection.prepare_cached(select)?;
-            let from = params![&low[..], &high[..], what.service, what.operation];
+            let heads = (row::head(low), row::head(high));
+            let from = params![&low[..], &high[..], what.service, what.operation, heads.0, heads.1];
             let rows = statement.query_map(from, |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<rusqlite::Result<Vec<(String, String)>>>()?)
         });
@@ -177,11 +176,12 @@ impl Inner {
     ) -> Result<(u64, usize), Failure> {
         let select = format!(
             "SELECT e.id, e.key, e.form, e.size, coalesce(e.gone_at > ?3 AND e.generation = {CURRENT}, 0)
-             FROM entry e JOIN operation o ON o.id = e.op WHERE e.key BETWEEN ?1 AND ?2
+             FROM entry e JOIN operation o ON o.id = e.op WHERE e.head BETWEEN ?6 AND ?7 AND e.key BETWEEN ?1 AND ?2
              AND (?4 IS NULL OR o.service = ?4) AND (?5 IS NULL OR o.name = ?5) LIMIT {BATCH}"
         );
         let mut statement = transaction.prepare_cached(&select)?;
-        let from = params![&low[..], &high[..], now.0, what.service, what.operation];
+        let heads = (row::head(low), row::head(high));
+        let from = params![&low[..], &high[..], now.0, what.service, what.operation, heads.0, heads.1];
         let rows = statement.query_map(from, |row| Ok((Gone::read(row)?, row.get::<_, bool>(4)?)))?;
         let (rows, live): (Vec<Gone>, Vec<bool>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
         self.delete(transaction, &rows)?;

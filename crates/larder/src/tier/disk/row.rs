@@ -1,8 +1,6 @@
 //! Small statements on the index that several operations share.
 
-use super::schema::SCOPES;
-use crate::tier::sidecar::View;
-use larder_core::{Record, cid::sha256, record::Variant};
+use larder_core::{QueryKey, Record, cid::sha256, record::Variant};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// What tells several answers to one question apart: the first 16 bytes of a digest over variant and vary, framed.
@@ -27,28 +25,22 @@ pub(super) fn form_of(record: &Record) -> [u8; 16] {
     form(&record.variant, &record.vary)
 }
 
-/// The generations of the four scopes that hold (service, operation), as the index knows them.
-pub(super) fn scopes_of(connection: &Connection, service: &str, operation: &str) -> rusqlite::Result<[u64; 4]> {
-    connection.prepare_cached(SCOPES)?.query_row([service, operation], |row| four(row, 0))
+/// The first 8 bytes of a key's digest as a number that is ordered like the key: what the index of keys is made of. Eight
+/// bytes instead of 32 make it a quarter as large; the key itself stands in the row.
+pub(super) fn head(digest: &[u8; 32]) -> i64 {
+    let first = digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+    (first ^ 1 << 63).cast_signed()
 }
 
-/// Four numbers, from `column` on.
-pub(super) fn four(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<[u64; 4]> {
-    Ok([unsigned(row, column)?, unsigned(row, column + 1)?, unsigned(row, column + 2)?, unsigned(row, column + 3)?])
+/// [`head`] of a key.
+pub(super) fn head_of(key: &QueryKey) -> i64 {
+    head(key.digest())
 }
 
-/// The generation that is current for (service, operation): of each scope the newest that the index or the sidecar knows.
-/// The sidecar is ahead where a removal could not be written into the index, the index where a process has no sidecar.
-pub(super) fn current(index: [u64; 4], sidecar: &View, service: &str, operation: &str) -> u64 {
-    let known = sidecar.scopes(service, operation);
-    index.into_iter().zip(known).map(|(index, sidecar)| index.max(sidecar)).fold(0, u64::saturating_add)
-}
-
-/// Every scope that was invalidated, with its generation.
-pub(super) fn scopes(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
-    let mut statement = connection.prepare_cached("SELECT service, operation, n FROM generation")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, unsigned(row, 2)?)))?;
-    rows.collect()
+/// Whether the index has anything of `key`.
+pub(super) fn has(connection: &Connection, key: &QueryKey) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM entry WHERE head = ?1 AND key = ?2 LIMIT 1")?;
+    statement.exists(params![head_of(key), &key.digest()[..]])
 }
 
 /// The generation of exactly this scope, as the index knows it.
@@ -58,11 +50,13 @@ pub(super) fn scope(connection: &Connection, service: &str, operation: &str) -> 
     Ok(found.optional()?.unwrap_or(0))
 }
 
-/// Raises a scope's generation to at least `n`.
+/// Raises a scope's generation to at least `n`, and the revision where that changes anything.
 pub(super) fn raise(connection: &Connection, service: &str, operation: &str, n: u64) -> rusqlite::Result<()> {
     let upsert = "INSERT INTO generation VALUES(?1, ?2, ?3)
-        ON CONFLICT(service, operation) DO UPDATE SET n = max(n, excluded.n)";
-    connection.prepare_cached(upsert)?.execute(params![service, operation, signed(n)])?;
+        ON CONFLICT(service, operation) DO UPDATE SET n = excluded.n WHERE excluded.n > n";
+    if connection.prepare_cached(upsert)?.execute(params![service, operation, signed(n)])? > 0 {
+        connection.prepare_cached("UPDATE total SET revision = revision + 1")?.execute([])?;
+    }
     Ok(())
 }
 
@@ -104,6 +98,11 @@ pub(super) fn add_to_totals(connection: &Connection, entries: i64, bytes: i64) -
 /// A column that holds a number and no negative one; one that does not is damaged and counts as 0.
 pub(super) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get_ref(column)?.as_i64().ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
+}
+
+/// A column that holds a digest, or the beginning of one; anything else is damaged.
+pub(super) fn digest<const N: usize>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<[u8; N]>> {
+    Ok(row.get_ref(column)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok()))
 }
 
 /// A column that holds bytes; one that does not is empty, or damaged and as good as empty.

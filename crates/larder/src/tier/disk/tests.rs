@@ -26,7 +26,12 @@ fn remote_within(dir: &Path, patience: Duration) -> Disk {
 }
 
 fn put(disk: &Disk, question: &str, body: &[u8]) -> BodyCid {
-    let record = Record {
+    put_as(disk, question, body, |_| ())
+}
+
+/// The same, after `change` was made to the record.
+fn put_as(disk: &Disk, question: &str, body: &[u8], change: impl FnOnce(&mut Record)) -> BodyCid {
+    let mut record = Record {
         v: 1,
         key: QueryKey::of(question.as_bytes()),
         variant: Variant::default(),
@@ -46,6 +51,7 @@ fn put(disk: &Disk, question: &str, body: &[u8]) -> BodyCid {
         cost: Cost::default(),
         fingerprint: None,
     };
+    change(&mut record);
     let generation = disk.generation("s", "o").unwrap();
     let (cid, body) = (record.body, Body::Bytes(body.to_vec().into()));
     pollster::block_on(disk.put(Entry { record: Arc::new(record), body, generation }, NOW)).unwrap();
@@ -81,9 +87,9 @@ fn without_shared_memory_a_removal_that_nobody_could_write_down_holds_here() {
 fn without_shared_memory_there_is_no_wal_and_counters_and_generations_are_right() {
     let folder = TempDir::new().unwrap();
     let (one, two) = (remote(folder.path()), remote(folder.path()));
-    assert!(!one.is_coherent() && !folder.path().join("v1/sidecar").exists());
+    assert!(!one.is_coherent() && !folder.path().join("v2/sidecar").exists());
     put(&one, "a", b"x");
-    assert!(has(&two, "a") && !folder.path().join("v1/index.db-wal").exists());
+    assert!(has(&two, "a") && !folder.path().join("v2/index.db-wal").exists());
     let all = Selection::default();
     assert_eq!(pollster::block_on(two.remove(&all, NOW)).unwrap(), 1);
     assert!(!has(&one, "a"));
@@ -157,7 +163,7 @@ fn invalidated_and_expired_rows_are_reclaimed_a_hundred_at_a_time() {
 fn a_wal_that_grew_is_folded_into_the_index() {
     let folder = TempDir::new().unwrap();
     let disk = Disk::open(&options(folder.path())).unwrap();
-    let wal = folder.path().join("v1/index.db-wal");
+    let wal = folder.path().join("v2/index.db-wal");
     disk.inner
         .with(|connection| {
             connection.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
@@ -179,7 +185,7 @@ fn an_index_that_breaks_while_it_is_used_is_moved_aside() {
     pollster::block_on(disk.remove(&Selection::default(), NOW)).unwrap();
     put(&disk, "a", b"x");
     disk.close();
-    let index = folder.path().join("v1/index.db");
+    let index = folder.path().join("v2/index.db");
     let mut bytes = std::fs::read(&index).unwrap();
     let len = bytes.len();
     bytes[4096..len].fill(0x5a);
@@ -189,7 +195,7 @@ fn an_index_that_breaks_while_it_is_used_is_moved_aside() {
     let _may_find_it = disk.usage();
     put(&disk, "b", b"y");
     assert!(has(&disk, "b") && !has(&disk, "a"));
-    assert!(folder.path().join("v1/index.broken-0").exists());
+    assert!(folder.path().join("v2/index.broken-0").exists());
     assert_eq!(disk.generation("s", "o").unwrap(), 1, "the sidecar still knew the generation");
 }
 
@@ -214,9 +220,95 @@ fn a_statement_is_prepared_once() {
     put(&disk, "a", b"x");
     (0..10).for_each(|_| assert!(has(&disk, "a")));
     let anew = |connection: &mut Connection| {
-        let statement = connection.prepare_cached(schema::BY_KEY)?;
+        let statement = connection.prepare_cached(schema::BY_HEAD)?;
         let status = |status| statement.get_status(status);
         Ok((status(rusqlite::StatementStatus::Run) >= 10, status(rusqlite::StatementStatus::RePrepare)))
     };
     assert_eq!(disk.inner.with(anew).unwrap(), (true, 0));
+}
+
+fn body_of(disk: &Disk, want: &Want) -> Option<Vec<u8>> {
+    match pollster::block_on(disk.get(want, NOW)).unwrap()?.body {
+        Body::Bytes(bytes) => Some(bytes.to_vec()),
+        Body::File { .. } => panic!("a small body in a file"),
+    }
+}
+
+#[test]
+fn a_shortcut_to_a_row_does_not_hide_a_newer_form() {
+    let folder = TempDir::new().unwrap();
+    let (one, two) = (Disk::open(&options(folder.path())).unwrap(), Disk::open(&options(folder.path())).unwrap());
+    let want = Want::plain(QueryKey::of(b"a"));
+    let both = || [&one, &two].map(|disk| body_of(disk, &want));
+    put(&one, "a", b"first");
+    // Often enough to be learnt.
+    (0..100).for_each(|_| assert_eq!(both(), [Some(b"first".to_vec()), Some(b"first".to_vec())]));
+    assert!(one.inner.shortcuts.to(&want.key).is_some());
+    // Another form that the same want accepts, from a process that knows nothing of shortcuts.
+    put_as(&two, "a", b"second", |record| record.vary = vec![("x".to_owned(), None)]);
+    assert_eq!(both(), [Some(b"second".to_vec()), Some(b"second".to_vec())]);
+    // Replaced, and removed: the row's number may be given to another key.
+    put(&one, "a", b"third");
+    assert_eq!(both(), [Some(b"third".to_vec()), Some(b"third".to_vec())]);
+    let what = Selection { key: Some(want.key), ..Selection::default() };
+    assert_eq!(pollster::block_on(two.remove(&what, NOW)).unwrap(), 2);
+    put(&two, "b", b"another");
+    assert_eq!(both(), [None, None]);
+}
+
+#[test]
+fn keys_that_begin_alike_are_different_keys() {
+    let folder = TempDir::new().unwrap();
+    let disk = Disk::open(&options(folder.path())).unwrap();
+    let key = |last: u8| QueryKey::from_digest(std::array::from_fn(|place| if place == 31 { last } else { 7 }));
+    for last in 0..3 {
+        put_as(&disk, "a", &[last], |record| record.key = key(last));
+    }
+    for round in 0..100 {
+        for last in 0..3 {
+            assert_eq!(body_of(&disk, &Want::plain(key(last))), Some(vec![last]), "{round}");
+        }
+    }
+    let what = Selection { key: Some(key(1)), ..Selection::default() };
+    assert_eq!(pollster::block_on(disk.list(&what, 9, NOW)).unwrap().len(), 1);
+    assert_eq!(pollster::block_on(disk.remove(&what, NOW)).unwrap(), 1);
+    let left = (0..3).map(|last| body_of(&disk, &Want::plain(key(last))).is_some());
+    assert_eq!(left.collect::<Vec<_>>(), [true, false, true]);
+}
+
+#[test]
+fn what_a_transaction_raised_in_vain_is_not_remembered() {
+    let folder = TempDir::new().unwrap();
+    let disk = Disk::open(&options(folder.path())).unwrap();
+    put(&disk, "a", b"x");
+    let raise = |operation: &'static str, outcome: Result<(), Error>| {
+        disk.inner.write(|transaction| {
+            row::raise(transaction, "s", operation, 5)?;
+            assert_eq!(disk.inner.scopes(transaction)?.sum("s", operation), 5);
+            Ok(outcome?)
+        })
+    };
+    assert!(raise("o", Err(Error::Index("broken off".to_owned()))).is_err());
+    // The same revision, of something else.
+    raise("other", Ok(())).unwrap();
+    let generation = |operation: &str| disk.inner.with(|one| Ok(disk.inner.scopes(one)?.sum("s", operation))).unwrap();
+    assert_eq!((generation("o"), generation("other")), (0, 5));
+    assert!(has(&disk, "a"));
+}
+
+#[test]
+fn what_is_past_its_time_is_found_wherever_it_lies() {
+    let folder = TempDir::new().unwrap();
+    let disk = Disk::open(&options(folder.path())).unwrap();
+    for n in 0..1_500_u32 {
+        // Few of many, in several operations.
+        put_as(&disk, &format!("q{n}"), b"x", |record| {
+            record.operation = format!("o{}", n % 3);
+            record.ttl_ms = if n % 100 == 0 { 1 } else { 3_600_000 };
+        });
+    }
+    let late = NOW.plus(Duration::from_secs(60));
+    // Its own puts have looked already, at a time when nothing was gone.
+    (0..8).for_each(|_| disk.inner.maintain(late));
+    assert_eq!(rows(&disk), 1_485);
 }

@@ -6,11 +6,12 @@ use super::{
     row::{self, signed},
     runs,
     schema::{INLINE, ROW_OVERHEAD},
+    transaction::Transaction,
 };
 use crate::{Entry, Error};
 use bytes::Bytes;
 use larder_core::{BodyCid, Head, Record, RecordCid};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::params;
 
 /// An entry in the form in which it is kept.
 struct Prepared<'a> {
@@ -23,10 +24,13 @@ struct Prepared<'a> {
     generation: u64,
 }
 
-/// What a put replaces.
-struct Old {
-    id: i64,
-    size: i64,
+/// What the index has of a key that is put.
+#[derive(Default)]
+struct Before {
+    /// (id, size) of the row that is replaced.
+    old: Option<(i64, i64)>,
+    /// Whether there are other forms.
+    has_others: bool,
 }
 
 impl Inner {
@@ -54,8 +58,7 @@ impl Inner {
         }
         let (kept, is_too_full) = kept?;
         if kept {
-            self.sidecar.touch(&prepared.record.key);
-            self.sidecar.begin(&prepared.record.key, worth(prepared.record));
+            self.sidecar.view().written(&prepared.record.key, worth(prepared.record));
         }
         Ok(is_too_full)
     }
@@ -102,9 +105,9 @@ impl Inner {
 
     /// The generation that is current for (service, operation), also in the index from here on.
     fn level_with(&self, transaction: &Transaction<'_>, service: &str, operation: &str) -> Result<u64, Failure> {
-        let scopes = row::scopes_of(transaction, service, operation)?;
-        let current = row::current(scopes, &self.sidecar.view(), service, operation);
-        if scopes.into_iter().fold(0, u64::saturating_add) < current {
+        let scopes = self.scopes(transaction)?;
+        let current = scopes.current(&self.sidecar.view(), service, operation);
+        if scopes.sum(service, operation) < current {
             self.tell_generations(transaction)?;
         }
         Ok(current)
@@ -114,20 +117,26 @@ impl Inner {
 fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Result<(), Failure> {
     let record = new.record;
     let size = signed(new.encoded.len() as u64 + record.body_len + ROW_OVERHEAD);
-    let old = replaced(transaction, new)?;
-    if let Some(old) = &old {
-        transaction.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([old.id])?;
+    let before = Before::look(transaction, new)?;
+    if let Some((id, _)) = before.old {
+        transaction.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([id])?;
+    }
+    if before.has_others {
+        let update = "UPDATE entry SET sole = 0 WHERE head = ?1 AND key = ?2 AND sole != 0";
+        transaction.prepare_cached(update)?.execute(params![row::head_of(&record.key), &record.key.digest()[..]])?;
     }
     let operation = row::operation(transaction, &record.service, &record.operation)?;
     let file = new.inline.is_none().then(|| &record.body.digest()[..]);
     transaction
         .prepare_cached(
-            "INSERT INTO entry(key, form, op, generation, gone_at, size, file, record_cid, record, body)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO entry(head, key, form, sole, op, generation, gone_at, size, file, record_cid, record, body)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
+            row::head_of(&record.key),
             &record.key.digest()[..],
             &new.form[..],
+            !before.has_others,
             operation,
             signed(current),
             record.gone_at().0,
@@ -137,15 +146,25 @@ fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Re
             &new.encoded,
             new.inline.as_deref(),
         ])?;
-    row::add_to_totals(transaction, i64::from(old.is_none()), size - old.map_or(0, |old| old.size))?;
+    row::add_to_totals(transaction, i64::from(before.old.is_none()), size - before.old.map_or(0, |(_, size)| size))?;
     Ok(())
 }
 
-fn replaced(transaction: &Transaction<'_>, new: &Prepared<'_>) -> rusqlite::Result<Option<Old>> {
-    let select = "SELECT id, size FROM entry WHERE key = ?1 AND form = ?2";
-    let mut statement = transaction.prepare_cached(select)?;
-    let keys = params![&new.record.key.digest()[..], &new.form[..]];
-    statement.query_row(keys, |row| Ok(Old { id: row.get(0)?, size: signed(row::unsigned(row, 1)?) })).optional()
+impl Before {
+    fn look(transaction: &Transaction<'_>, new: &Prepared<'_>) -> rusqlite::Result<Self> {
+        let select = "SELECT id, size, form = ?3 FROM entry WHERE head = ?1 AND key = ?2";
+        let mut statement = transaction.prepare_cached(select)?;
+        let key = &new.record.key;
+        let mut rows = statement.query(params![row::head_of(key), &key.digest()[..], &new.form[..]])?;
+        let mut before = Self::default();
+        while let Some(row) = rows.next()? {
+            match row.get(2)? {
+                true => before.old = Some((row.get(0)?, signed(row::unsigned(row, 1)?))),
+                false => before.has_others = true,
+            }
+        }
+        Ok(before)
+    }
 }
 
 /// How often the clock hand spares an answer that nobody asked for again: what was dear to get is worth more, unless it

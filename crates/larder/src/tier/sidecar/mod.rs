@@ -76,14 +76,15 @@ impl Sidecar {
         matches!(*self.map(), Map::Shared { .. })
     }
 
-    /// Whether the mapped file was removed, replaced or cut off.
-    pub(crate) fn is_lost(&self) -> bool {
+    /// The words, unless the mapped file was removed, replaced or cut off.
+    pub(crate) fn intact(&self) -> Option<View> {
         let map = self.newest();
-        match map.look() {
-            Look::Whole => matches!(*map, Map::StandIn(_)),
-            Look::Unlinked => true,
-            Look::Cut => matches!(*self.give_up(&map), Map::StandIn(_)),
-        }
+        let is_intact = match map.look() {
+            Look::Whole => !matches!(*map, Map::StandIn(_)),
+            Look::Unlinked => false,
+            Look::Cut => return Some(View(self.give_up(&map))).filter(|view| !matches!(*view.0, Map::StandIn(_))),
+        };
+        is_intact.then_some(View(map))
     }
 
     /// Tells this sidecar from those before it.
@@ -216,11 +217,6 @@ impl Sidecar {
         self.view().used(key);
     }
 
-    /// An entry is new: how much it is worth before anybody used it.
-    pub(crate) fn begin(&self, key: &QueryKey, worth: u64) {
-        self.view().set_frequency(key, |frequency| (frequency < worth).then_some(worth.min(3)));
-    }
-
     /// The clock hand passes: takes one off; whether there was one.
     pub(crate) fn spare(&self, key: &QueryKey) -> bool {
         self.view().set_frequency(key, |frequency| frequency.checked_sub(1))
@@ -247,6 +243,12 @@ impl View {
     pub(crate) fn scopes(&self, service: &str, operation: &str) -> [u64; 4] {
         let of = |(service, operation)| GENERATIONS.find(&self.0, service, operation).map_or(0, |at| self.0.load(at));
         [("", ""), (service, ""), ("", operation), (service, operation)].map(of)
+    }
+
+    /// [`Sidecar::touch`] for an entry that is new, and how much it is worth before anybody used it.
+    pub(crate) fn written(&self, key: &QueryKey, worth: u64) {
+        self.0.word(key_word(key)).fetch_add(1, AcqRel);
+        self.set_frequency(key, |frequency| (frequency < worth).then_some(worth.min(3)));
     }
 
     /// [`Sidecar::used`].

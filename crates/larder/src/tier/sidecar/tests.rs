@@ -76,7 +76,7 @@ fn a_frequency_counts_to_three_and_is_spared_as_often() {
     assert!(!sidecar.spare(&key(1)));
     (0..9).for_each(|_| sidecar.used(&key(1)));
     assert_eq!((0..5).filter(|_| sidecar.spare(&key(1))).count(), 3);
-    sidecar.begin(&key(1), 2);
+    sidecar.view().written(&key(1), 2);
     assert!(!sidecar.spare(&key(2)), "its neighbour is another");
     assert_eq!((0..5).filter(|_| sidecar.spare(&key(1))).count(), 2);
 }
@@ -102,9 +102,9 @@ fn what_is_no_sidecar_is_replaced_and_a_live_map_of_it_stays_readable() {
         std::fs::write(&path, rubbish).unwrap();
         assert!(Sidecar::open(&path).is_err());
         let sidecar = attached(&path);
-        assert!(!sidecar.is_lost());
+        assert!(sidecar.intact().is_some());
         std::fs::remove_file(&path).unwrap();
-        assert!(sidecar.is_lost());
+        assert!(sidecar.intact().is_none());
         sidecar.count("s", "o", Event::Hit, 1);
         assert_ne!(attached(&path).identity(), sidecar.identity());
     }
@@ -138,13 +138,13 @@ fn a_file_that_is_cut_off_under_a_process_is_given_up_and_taken_up_anew() {
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
         sidecar.count("s", "o", Event::Hit, 1);
         sidecar.used(&key(1));
-        assert!(sidecar.is_lost() && !sidecar.is_shared(), "{len}");
+        assert!(sidecar.intact().is_none() && !sidecar.is_shared(), "{len}");
         assert_eq!(sidecar.generation("s", "o"), None, "only the index knows");
         assert_ne!(sidecar.token(&key(1)), before);
         assert_ne!(sidecar.token(&key(1)), sidecar.token(&key(1)), "nothing in memory is known to be the newest");
         assert_eq!(sidecar.counters(), [("s".to_owned(), "o".to_owned(), Event::Hit, 1)]);
         sidecar.attach(&path).unwrap();
-        assert!(sidecar.is_shared() && !sidecar.is_lost());
+        assert!(sidecar.is_shared() && sidecar.intact().is_some());
         assert_ne!(sidecar.token(&key(1)).word, before.word);
         assert_eq!(sidecar.token(&key(1)), sidecar.token(&key(1)));
     }

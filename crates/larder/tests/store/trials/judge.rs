@@ -199,7 +199,7 @@ fn makes_room(store: &Path) {
     pollster::block_on(cache.remove(&everything, START))
         .unwrap_or_else(|error| panic!("nothing can be removed: {error}"));
     assert_eq!(pollster::block_on(cache.list(&Selection::default(), 100, START)).unwrap().len(), 0);
-    let left = rusqlite::Connection::open(store.join("v1/index.db")).unwrap().query_row(
+    let left = rusqlite::Connection::open(store.join("v2/index.db")).unwrap().query_row(
         "SELECT count(*) FROM entry",
         [],
         |row| row.get(0),

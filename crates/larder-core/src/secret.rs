@@ -204,11 +204,22 @@ pub fn is_credential_variable(name: &str) -> bool {
 #[must_use]
 pub fn is_issued_header(name: &str) -> bool {
     let words = words(name);
-    let opens = |word: &&str| words.ends_with(&format!("{word}_key"));
-    let is_key = words.ends_with("_key") && !["api", "access", "secret", "private", "auth"].iter().any(opens);
-    let proves = ["signature", "sign", "hmac"].iter().any(|last| words == *last || ends_in(&words, last));
-    let exempt = is_key || proves || words == "set_cookie" || ONLY_IN_URLS.contains(&words.as_str());
-    (says_credential(&words) && !exempt) || words == "authentication_info" || words == "authorization_info"
+    says_credential(&words)
+        && !proves(&words)
+        && !is_only_a_key(&words)
+        && words != "set_cookie"
+        && !ONLY_IN_URLS.contains(&words.as_str())
+        || matches!(words.as_str(), "authentication_info" | "authorization_info")
+}
+
+fn proves(words: &str) -> bool {
+    ["signature", "sign", "hmac"].iter().any(|last| words == *last || ends_in(words, last))
+}
+
+/// A key that opens nothing.
+fn is_only_a_key(words: &str) -> bool {
+    let opens = |before: &str| ["api", "access", "secret", "private", "auth"].iter().any(|word| before.ends_with(word));
+    words.strip_suffix("_key").is_some_and(|before| !opens(before))
 }
 
 /// Whether the value of a header that names addresses (`location`, `link`, …) has a credential in one of them: a query
@@ -224,9 +235,9 @@ pub fn has_credential_address(value: &str) -> bool {
 }
 
 fn says_credential(words: &str) -> bool {
-    let hides = words.contains("password") || words.contains("passwd");
-    let named = hides || NAMES.contains(&words) || LAST_WORDS.iter().any(|last| ends_in(words, last));
-    !is_harmless(words) && (named || JOINED.iter().any(|end| words.ends_with(end)))
+    let hides = || words.contains("password") || words.contains("passwd");
+    let ends = || LAST_WORDS.iter().any(|last| ends_in(words, last)) || JOINED.iter().any(|end| words.ends_with(end));
+    (NAMES.contains(&words) || ends() || hides()) && !is_harmless(words)
 }
 
 /// Whoever the origin believes to be calling: answers to one are not for another. A name too many costs only sharing.
@@ -240,8 +251,10 @@ fn ends_in(words: &str, last: &str) -> bool {
 
 /// Separators or not: `page_token` and `pagetoken` are one name.
 fn is_harmless(words: &str) -> bool {
-    let letters = |name: &str| name.bytes().filter(|byte| *byte != b'_').collect::<Vec<_>>();
-    HARMLESS.iter().any(|name| letters(name) == letters(words))
+    fn letters(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().filter(|byte| *byte != b'_')
+    }
+    HARMLESS.iter().any(|name| letters(name).eq(letters(words)))
 }
 
 /// `X-Api-Key`, `xApiKey` and `X_API_KEY` are all `x_api_key`.

@@ -147,7 +147,7 @@ mod tests {
         let gateway = Gateway {
             cache: larder::Cache::without_store(0),
             stored: false,
-            client: Client::new(Duration::from_secs(5)),
+            client: Client::new(Duration::from_secs(5), 1),
             services: Default::default(),
             secret: Secret::new("s"),
             max_question: 1,

@@ -1,6 +1,6 @@
 //! Listening, and stopping: nothing new is taken, what is on its way is finished, the store is closed.
 
-use super::{Door, Gateway, accept, accept::Place, listen, listen::Bound, memo::Memo, workers::Workers};
+use super::{Door, Gateway, accept, accept::Place, listen, listen::Bound, memo::Memo, workers, workers::Workers};
 use crate::{
     cli::serve::{ListenSpec, ServeError, ServeOptions},
     net::Client,
@@ -74,7 +74,7 @@ impl Server {
             stored,
             spool: cache.spool_folder().unwrap_or_else(std::env::temp_dir),
             cache,
-            client: Client::new(options.upstream_timeout),
+            client: Client::new(options.upstream_timeout, workers::lanes()),
             services,
             secret: options.secret,
             max_question: options.max_question,

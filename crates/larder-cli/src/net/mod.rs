@@ -23,6 +23,7 @@ use larder::OriginError;
 use larder_core::origin_id::Upstream;
 use names::Names;
 use std::{
+    cell::Cell,
     pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -39,7 +40,7 @@ pub(crate) const MAX_HEADERS: usize = 256;
 type Plain = legacy::Client<HttpConnector<Names>, Body>;
 type Tls = legacy::Client<hyper_rustls::HttpsConnector<HttpConnector<Names>>, Body>;
 
-/// Asks upstreams. Cheap to clone; clones share their connections.
+/// Asks upstreams. Cheap to clone; clones share their connections, of each lane its own.
 #[derive(Clone)]
 pub(crate) struct Client {
     inner: Arc<Inner>,
@@ -47,21 +48,37 @@ pub(crate) struct Client {
 
 struct Inner {
     connector: HttpConnector<Names>,
-    plain: Plain,
-    tls: OnceLock<Tls>,
+    pools: Box<[Pool]>,
     silence: Duration,
 }
 
+/// The connections of one lane.
+struct Pool {
+    plain: Plain,
+    tls: OnceLock<Tls>,
+}
+
+thread_local! {
+    static LANE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Makes `lane` this thread's, whose connections it uses: one that another thread drives costs two wake-ups for each piece
+/// of a request or an answer. Threads that say nothing share lane 0.
+pub(crate) fn enter_lane(lane: usize) {
+    LANE.set(lane);
+}
+
 impl Client {
-    /// A client that gives an upstream up after `silence` without a byte in either direction.
-    pub(crate) fn new(silence: Duration) -> Self {
+    /// A client for `lanes` lanes that gives an upstream up after `silence` without a byte in either direction.
+    pub(crate) fn new(silence: Duration, lanes: usize) -> Self {
         let mut connector = HttpConnector::new_with_resolver(Names::default());
         connector.set_nodelay(true);
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_keepalive(Some(Duration::from_secs(30)));
-        let plain = settings().build(connector.clone());
-        Self { inner: Arc::new(Inner { connector, plain, tls: OnceLock::new(), silence }) }
+        let pool = |_| Pool { plain: settings().build(connector.clone()), tls: OnceLock::new() };
+        let pools = (0..lanes.max(1)).map(pool).collect();
+        Self { inner: Arc::new(Inner { connector, pools, silence }) }
     }
 
     /// Sends `request`, whose URI is path and query, to `upstream`; its `Host` becomes the upstream's.
@@ -86,16 +103,21 @@ impl Client {
     }
 
     fn start(&self, upstream: &Upstream, request: Request<Body>) -> Result<ResponseFuture, OriginError> {
-        Ok(if upstream.is_https() { self.tls()?.request(request) } else { self.inner.plain.request(request) })
+        Ok(if upstream.is_https() { self.tls()?.request(request) } else { self.pool().plain.request(request) })
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.inner.pools[LANE.get() % self.inner.pools.len()]
     }
 
     /// A failure is not remembered: the roots may be there the next time.
     fn tls(&self) -> Result<&Tls, OriginError> {
-        if let Some(client) = self.inner.tls.get() {
+        let pool = self.pool();
+        if let Some(client) = pool.tls.get() {
             return Ok(client);
         }
         let connector = tls::connector(self.inner.connector.clone()).map_err(OriginError::Unreachable)?;
-        Ok(self.inner.tls.get_or_init(|| settings().build(connector)))
+        Ok(pool.tls.get_or_init(|| settings().build(connector)))
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{
     sync::{JoinHandle, spawn, timeout},
 };
 use bytes::Bytes;
-use futures_core::stream::BoxStream;
-use futures_util::StreamExt as _;
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, StatusCode, header};
 use larder_core::{
     Record, Timestamp,
@@ -113,7 +113,7 @@ impl Pilot {
                 return Landing::Refused(status);
             }
         };
-        let (spool, writer) = Spool::new(&self.flights.limits, self.shelf.spool_folder());
+        let (spool, writer) = Spool::new(&self.flights.limits, Arc::clone(&self.shelf));
         let streaming = Arc::new(streaming(status, &headers, &keep, spool));
         self.flights.advance(flight, Phase::Streaming(Arc::clone(&streaming)));
         let draft = Draft { keep, status, headers, asked, expected };
@@ -160,13 +160,19 @@ impl Pilot {
         self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
         if !is_marked && !watcher.proves_end() {
             self.not_kept(&OriginError::Unmarked.to_string());
-        } else if let Some(put) = self.commit(flight, draft, watcher, &mut writer).await {
-            if !streaming.is_short() {
+        } else if let Some(mut put) = self.commit(flight, draft, watcher, &mut writer).await {
+            if streaming.is_short() {
+                // Its headers wait for the store, which mostly needs no other thread: then it needs no other task either.
+                if let Some(kept) = put.as_mut().now_or_never() {
+                    streaming.tell_kept(kept);
+                    return writer.end();
+                }
+            } else {
                 // Its headers promised nothing of the store, and a client that has read a stream's last event gives a
                 // connection up whose end is not there yet.
                 writer.end();
             }
-            self.kept(put, streaming).await;
+            self.kept(spawn(put), streaming).await;
         }
         writer.end();
     }
@@ -200,14 +206,14 @@ impl Pilot {
         writer.fail(error);
     }
 
-    /// Has a complete answer kept: a task that says whether it is.
+    /// Has a complete answer kept, by whoever goes on with what this returns; it says whether it is.
     async fn commit(
         &self,
         flight: &Flight,
         draft: Draft,
         watcher: Watcher,
         writer: &mut Writer,
-    ) -> Option<JoinHandle<bool>> {
+    ) -> Option<BoxFuture<'static, bool>> {
         let most = self.flights.limits.max_body;
         let findings = match watcher.finish() {
             Completion::Complete(_) if most > 0 && writer.len() > most => {
@@ -223,7 +229,7 @@ impl Pilot {
         let (body, path) = writer.body().await?;
         let record = self.record(&draft, &findings, writer);
         let (put, aloft) = (self.put(flight, record, body), Aloft::new(&self.flights));
-        Some(spawn(async move {
+        Some(Box::pin(async move {
             let _aloft = aloft;
             let kept = put.await;
             drop(path);

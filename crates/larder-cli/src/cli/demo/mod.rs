@@ -104,7 +104,7 @@ async fn show(home: &Path, output: Output) -> Result<Document, CliError> {
     if !output.json {
         output.line(greeting(&url, &gateway, home))?;
     }
-    let client = Client::new(Duration::from_secs(30));
+    let client = Client::new(Duration::from_secs(30), 1);
     let mut stage = Stage { home: home.to_owned(), client, gateway: upstream, output, steps: Vec::new() };
     // Ctrl-C ends the server, and that ends the demonstration before its time: the folder is removed then, too.
     tokio::select! {

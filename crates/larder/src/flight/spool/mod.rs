@@ -11,7 +11,7 @@ use reader::READ;
 pub(crate) use reader::{Reader, read_at};
 pub(crate) use writer::Writer;
 
-use super::Limits;
+use super::{Limits, Shelf};
 use crate::{
     OriginError,
     sync::{Mutex, MutexGuard},
@@ -20,7 +20,6 @@ use bytes::Bytes;
 use std::{
     collections::HashMap,
     fs::File,
-    path::PathBuf,
     sync::{Arc, PoisonError},
 };
 use tokio::sync::{Notify, watch};
@@ -85,11 +84,11 @@ enum Found {
 }
 
 impl Spool {
-    /// An empty spool: up to `limits.memory` bytes stay in memory, then a file in `folder` is used.
-    pub(crate) fn new(limits: &Limits, folder: Option<PathBuf>) -> (Arc<Self>, Writer) {
+    /// An empty spool: up to `limits.memory` bytes stay in memory, then a file in the folder of `shelf` is used.
+    pub(crate) fn new(limits: &Limits, shelf: Arc<dyn Shelf>) -> (Arc<Self>, Writer) {
         let (progress, _) = watch::channel(Progress { len: 0, end: End::Open });
         let spool = Arc::new(Self { held: Mutex::default(), progress, moved: Notify::new() });
-        let writer = Writer::new(Arc::clone(&spool), limits, folder);
+        let writer = Writer::new(Arc::clone(&spool), limits, shelf);
         (spool, writer)
     }
 

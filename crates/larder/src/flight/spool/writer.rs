@@ -1,6 +1,6 @@
 //! The one who fills a spool.
 
-use super::super::Limits;
+use super::super::{Limits, Shelf};
 use super::{End, Spool};
 use crate::{
     Body, OriginError,
@@ -18,14 +18,14 @@ const GATHER: u64 = 256 << 10;
 const FIRST_READ: Duration = Duration::from_secs(10);
 
 /// The one writer. Dropped without an end, it marks the answer as cut short, so that no reader waits for ever.
-#[derive(Debug)]
 pub(crate) struct Writer {
     spool: Arc<Spool>,
     hasher: Sha256,
     len: u64,
     memory: u64,
     temporary: bool,
-    folder: Option<PathBuf>,
+    /// Knows the folder for a file, which is made when it is asked for: most answers need none.
+    shelf: Arc<dyn Shelf>,
     path: Option<TempPath>,
     /// No file could be made or written: the answer is delivered from memory and not kept.
     stuck: bool,
@@ -33,14 +33,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(spool: Arc<Spool>, limits: &Limits, folder: Option<PathBuf>) -> Self {
+    pub(super) fn new(spool: Arc<Spool>, limits: &Limits, shelf: Arc<dyn Shelf>) -> Self {
         Self {
             spool,
             hasher: Sha256::new(),
             len: 0,
             memory: limits.memory,
             temporary: limits.temporary,
-            folder,
+            shelf,
             path: None,
             stuck: false,
             ended: false,
@@ -148,11 +148,11 @@ impl Writer {
             let held = self.spool.held();
             (held.file.clone(), held.file_len, held.pieces.clone())
         };
-        let (folder, temporary) = (self.folder.clone(), self.temporary);
+        let (shelf, temporary) = (Arc::clone(&self.shelf), self.temporary);
         let (file, made, end) = spawn_blocking(move || {
             let (file, made) = match file {
                 Some(file) => (file, None),
-                None => create(folder, temporary).map(|(file, path)| (Arc::new(file), Some(path)))?,
+                None => create(shelf.spool_folder(), temporary).map(|(file, path)| (Arc::new(file), Some(path)))?,
             };
             for (_, piece) in &pieces {
                 file.write_all_at(piece, at)?;

@@ -60,6 +60,8 @@ struct Inner {
     shortcuts: shortcuts::Shortcuts,
     passed: Mutex<maintain::Hand>,
     repaired: Mutex<Option<Instant>>,
+    /// Until when puts are other threads', because one in place took long.
+    slow_until: Mutex<Option<Instant>>,
 }
 
 impl Disk {
@@ -106,6 +108,7 @@ impl Disk {
             shortcuts: shortcuts::Shortcuts::default(),
             passed: Mutex::default(),
             repaired: Mutex::default(),
+            slow_until: Mutex::default(),
         };
         inner.attach_sidecar();
         Ok(Self { inner: Arc::new(inner) })
@@ -208,21 +211,18 @@ impl Inner {
         self.connected(For::Writing, |connection| transact(connection, work))
     }
 
-    /// The same, waiting no longer than `patience` for a lock, which then says nothing about how long it will be held.
-    fn write_within<T>(
-        &self,
-        patience: Duration,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
+    /// The same without waiting for a lock: `None` where another process, or another thread, holds it, which says nothing about
+    /// how long it will be held.
+    fn write_at_once<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<Option<T>, Error> {
         self.may_write()?;
         self.connected(For::Writing, |connection| {
-            connection.busy_timeout(patience.min(self.pool.mode.patience))?;
-            let done = transact(connection, work).map_err(|failure| match failure {
-                Failure::Index(error) if open::is_locked(&error) => Failure::Other(error.into()),
-                other => other,
-            })?;
+            connection.busy_timeout(Duration::ZERO)?;
+            let begun = Transaction::begin(connection);
             connection.busy_timeout(self.pool.mode.patience)?;
-            Ok(done)
+            match begun {
+                Err(error) if open::is_locked(&error) => Ok(None),
+                begun => finish(begun?, work).map(Some),
+            }
         })
     }
 
@@ -279,7 +279,8 @@ impl Inner {
         }
         // Raised in the sidecar by a process that was killed, or held up, before it could say so in the index, or the index
         // is new. Readers go by both: nobody has to wait for it.
-        self.write_within(Duration::ZERO, |transaction| self.tell_generations(transaction))
+        let told = self.write_at_once(|transaction| self.tell_generations(transaction))?;
+        told.ok_or_else(|| Error::Index("another process holds its lock".to_owned()))
     }
 
     /// Tells the index what the sidecar knows.
@@ -295,7 +296,13 @@ fn transact<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let transaction = Transaction::begin(connection)?;
+    finish(Transaction::begin(connection)?, work)
+}
+
+fn finish<T>(
+    transaction: Transaction<'_>,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(done)
@@ -338,8 +345,13 @@ impl Tier for Disk {
 
     fn put(&self, entry: Entry, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            let inner = Arc::clone(&self.inner);
-            let is_too_full = blocking(move || inner.put(&entry)).await?;
+            let is_too_full = match self.inner.put_at_once(&entry) {
+                Some(done) => done?,
+                None => {
+                    let inner = Arc::clone(&self.inner);
+                    blocking(move || inner.put(&entry)).await?
+                }
+            };
             self.maintain_sometimes(is_too_full, now);
             if self.inner.pool.is_log_long() {
                 let inner = Arc::clone(&self.inner);

@@ -14,7 +14,6 @@ use crate::{
 };
 use larder_core::{QueryKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use std::time::Duration;
 
 /// Rows in one transaction: a removal never holds the write lock for long.
 pub(super) const BATCH: usize = 100;
@@ -48,12 +47,13 @@ impl Inner {
     /// Removes one row, if it still is the one that was looked at; whether it was. No reader waits for a lock to do so.
     pub(super) fn remove_row(&self, id: i64, record_cid: &[u8]) -> Result<bool, Error> {
         let select = format!("{GONE} WHERE e.id = ?1 AND e.record_cid = ?2");
-        self.write_within(Duration::ZERO, |transaction| {
+        let removed = self.write_at_once(|transaction| {
             let mut statement = transaction.prepare_cached(&select)?;
             let found = statement.query_row(params![id, record_cid], Gone::read).optional()?;
             self.delete(transaction, found.as_slice())?;
             Ok(found.is_some())
-        })
+        })?;
+        Ok(removed.unwrap_or(false))
     }
 
     /// Deletes rows and their run files, and takes them off the totals. Body files stay until they are collected:

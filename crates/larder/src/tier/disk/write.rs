@@ -8,10 +8,14 @@ use super::{
     schema::{INLINE, ROW_OVERHEAD},
     transaction::Transaction,
 };
-use crate::{Entry, Error};
+use crate::{Body, Entry, Error};
 use bytes::Bytes;
 use larder_core::{BodyCid, Head, Record, RecordCid};
 use rusqlite::params;
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// An entry in the form in which it is kept.
 struct Prepared<'a> {
@@ -23,6 +27,20 @@ struct Prepared<'a> {
     inline: Option<Bytes>,
     generation: u64,
 }
+
+/// What became of a put.
+struct Kept {
+    /// `false`: it was outdated.
+    is_new: bool,
+    is_too_full: bool,
+}
+
+/// Bodies up to this size are put in place, bytes.
+const AT_ONCE: u64 = 16 << 10;
+/// A put in place that took longer was slow.
+const SLOW: Duration = Duration::from_millis(2);
+/// After a slow one, other threads put for so many times as long.
+const REST: u32 = 8;
 
 /// What the index has of a key that is put.
 #[derive(Default)]
@@ -37,9 +55,6 @@ impl Inner {
     /// Keeps `entry`; whether the store is fuller than it may be now. Cancelled or killed at any point, the store has it
     /// whole or not at all.
     pub(super) fn put(&self, entry: &Entry) -> Result<bool, Error> {
-        if self.pool.read_only {
-            return Err(Error::ReadOnly { path: self.paths.root.clone() });
-        }
         let prepared = self.prepare(entry)?;
         let run = self.prepare_run(&prepared, entry)?;
         let kept = self.write(|transaction| {
@@ -48,22 +63,56 @@ impl Inner {
                 bodies::write(&self.paths, &prepared.record.body, &entry.body, self.options.durable)?;
             }
             let kept = self.insert(transaction, &prepared)?;
-            if kept && let Some(run) = run {
+            if kept.is_new
+                && let Some(run) = run
+            {
                 run.publish()?;
             }
-            Ok((kept, self.exceeds_limits(transaction)?))
+            Ok(kept)
         });
         if kept.is_err() && matches!(prepared.record.head, Head::Tool { .. }) {
             runs::remove(&self.paths.runs, &prepared.record.key, &prepared.form);
         }
-        let (kept, is_too_full) = kept?;
-        if kept {
+        Ok(self.told(&prepared, &kept?))
+    }
+
+    /// The same in place, for an answer that is put into the index alone: handing it to another thread and back costs as much as
+    /// the put. `None`: to be put by a thread that may wait, because somebody holds the lock, or because the disk was slow
+    /// lately, which every connection of this thread would feel.
+    pub(super) fn put_at_once(&self, entry: &Entry) -> Option<Result<bool, Error>> {
+        let is_slow = self.slow_until().is_some_and(|until| Instant::now() < until);
+        let is_small = matches!(&entry.body, Body::Bytes(bytes) if bytes.len() as u64 <= AT_ONCE);
+        if is_slow || !is_small || self.options.durable || matches!(entry.record.head, Head::Tool { .. }) {
+            return None;
+        }
+        let began = Instant::now();
+        let done = self.prepare(entry).and_then(|prepared| {
+            let kept = self.write_at_once(|transaction| self.insert(transaction, &prepared))?;
+            Ok(kept.map(|kept| self.told(&prepared, &kept)))
+        });
+        let taken = began.elapsed();
+        if taken > SLOW {
+            *self.slow_until() = Some(Instant::now() + taken * REST);
+        }
+        done.transpose()
+    }
+
+    fn slow_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.slow_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the sidecar of what was kept; whether the store is fuller than it may be.
+    fn told(&self, prepared: &Prepared<'_>, kept: &Kept) -> bool {
+        if kept.is_new {
             self.sidecar.view().written(&prepared.record.key, worth(prepared.record));
         }
-        Ok(is_too_full)
+        kept.is_too_full
     }
 
     fn prepare<'a>(&self, entry: &'a Entry) -> Result<Prepared<'a>, Error> {
+        if self.pool.read_only {
+            return Err(Error::ReadOnly { path: self.paths.root.clone() });
+        }
         let record = &*entry.record;
         let encoded = record.encode().map_err(|error| Error::Index(error.to_string()))?;
         let inline = if entry.body.len() <= INLINE {
@@ -93,14 +142,14 @@ impl Inner {
         runs::prepare(&self.paths.runs, &record.key, &prepared.form, &run)
     }
 
-    /// Whether it was kept: not when its (service, operation) was invalidated since the origin was asked.
-    fn insert(&self, transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<bool, Failure> {
+    /// Keeps it, unless its (service, operation) was invalidated since the origin was asked.
+    fn insert(&self, transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<Kept, Failure> {
         let current = self.level_with(transaction, &new.record.service, &new.record.operation)?;
-        if new.generation < current {
-            return Ok(false);
+        let is_new = new.generation >= current;
+        if is_new {
+            insert(transaction, new, current)?;
         }
-        insert(transaction, new, current)?;
-        Ok(true)
+        Ok(Kept { is_new, is_too_full: self.exceeds_limits(transaction)? })
     }
 
     /// The generation that is current for (service, operation), also in the index from here on.

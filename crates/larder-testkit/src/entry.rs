@@ -6,7 +6,6 @@ use larder_core::{
     BodyCid, Head, QueryKey, Record, Timestamp, Variant,
     record::{Cost, Want},
 };
-use std::sync::Arc;
 
 /// The service that entries belong to unless a test says otherwise.
 pub const SERVICE: &str = "svc";
@@ -59,7 +58,7 @@ pub fn entry(question: &str, body: &[u8], created: Timestamp) -> Entry {
 /// `record` with `body` in memory, of generation 0.
 #[must_use]
 pub fn with_body(record: Record, body: &[u8]) -> Entry {
-    Entry { record: Arc::new(record), body: Body::Bytes(Bytes::copy_from_slice(body)), generation: 0 }
+    Entry { record: record.into(), body: Body::Bytes(Bytes::copy_from_slice(body)), generation: 0 }
 }
 
 /// Every byte of an entry's body, read from its file if it is one.

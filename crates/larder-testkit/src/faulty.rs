@@ -108,7 +108,7 @@ fn lie(want: &Want, found: Option<Entry>, now: Timestamp, n: u64) -> Entry {
         body.truncate(usize::try_from(record.body_len).unwrap_or(0).max(1));
         record.body_len = body.len() as u64;
     }
-    Entry { record: Arc::new(record), body: Body::Bytes(body.into()), ..found }
+    Entry { record: record.into(), body: Body::Bytes(body.into()), ..found }
 }
 
 impl Tier for Faulty {

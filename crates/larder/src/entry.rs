@@ -1,19 +1,63 @@
 //! An entry: a record and its body, on its way into a tier or out of one.
 
 use bytes::Bytes;
-use larder_core::{BodyCid, Record};
-use std::{fs::File, path::PathBuf, sync::Arc};
+use http::HeaderMap;
+use larder_core::{BodyCid, Record, judge::record_headers};
+use std::{
+    fs::File,
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 /// A record and its body. A tier hands out only entries whose body it has verified against the record's [`BodyCid`].
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The metadata.
-    pub record: Arc<Record>,
+    pub record: SharedRecord,
     /// The bytes.
     pub body: Body,
     /// The generation of (service, operation) that was current when the answer was asked for: a put is dropped when it
     /// is no longer current, so that an invalidation beats fills that began before it.
     pub generation: u64,
+}
+
+/// A record that several hold. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SharedRecord(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    record: Record,
+    headers: OnceLock<HeaderMap>,
+}
+
+impl SharedRecord {
+    /// [`record_headers`], read once: an answer in memory is given out many times.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.0.headers.get_or_init(|| record_headers(&self.0.record))
+    }
+}
+
+impl From<Record> for SharedRecord {
+    fn from(record: Record) -> Self {
+        Self(Arc::new(Shared { record, headers: OnceLock::new() }))
+    }
+}
+
+impl PartialEq for SharedRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.record == other.0.record
+    }
+}
+
+impl Deref for SharedRecord {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.0.record
+    }
 }
 
 /// An answer's bytes.

@@ -88,7 +88,7 @@ fn is_loopback(authority: &str) -> bool {
         },
         None => authority.split_once(':').unwrap_or((authority, "")),
     };
-    let is_address = || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_address = || host == "127.0.0.1" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     port.bytes().all(|byte| byte.is_ascii_digit()) && (host.eq_ignore_ascii_case("localhost") || is_address())
 }
 

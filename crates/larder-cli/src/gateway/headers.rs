@@ -17,6 +17,10 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// Takes away what must not be passed on: the list, what `Connection` names, and a `Content-Length` that a
 /// `Transfer-Encoding` overrides (RFC 9112 §6.3).
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Mostly there is none, and one look at each name tells.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
     }

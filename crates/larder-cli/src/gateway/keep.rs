@@ -5,18 +5,18 @@ use super::{
     forward::{self, Through, Upstreamed},
     gather::Asked,
     headers,
-    memo::Unknown,
+    memo::{Judged, Unknown},
     rescue::Failure,
     respond,
     trace::{self, Outcome},
 };
-use larder_core::judge::{Plan, Verdict};
+use larder_core::judge::Verdict;
 use std::sync::Arc;
 
 /// Answers from the store or the upstream.
 pub(super) async fn answer(gateway: &Gateway, asked: Asked) -> Result<Reply, Failure> {
     let unknown = match gateway.memo.find(&asked.head, &asked.body) {
-        Ok(plan) => return keep(gateway, asked, plan, None).await,
+        Ok(judged) => return keep(gateway, asked, judged, None).await,
         Err(unknown) => unknown,
     };
     let through = match asked.head.verdict(gateway, asked.body.view()) {
@@ -29,19 +29,19 @@ pub(super) async fn answer(gateway: &Gateway, asked: Asked) -> Result<Reply, Fai
     forward::pass(gateway, &asked.head, asked.body.stream(), through).await
 }
 
-async fn keep(gateway: &Gateway, asked: Asked, plan: Arc<Plan>, unknown: Option<Unknown>) -> Result<Reply, Failure> {
+async fn keep(gateway: &Gateway, asked: Asked, judged: Judged, unknown: Option<Unknown>) -> Result<Reply, Failure> {
     let service = &asked.head.service;
     let origin = Upstreamed { client: gateway.client.clone(), head: asked.head.clone(), body: asked.body.clone() };
-    let answer = gateway.cache.answer(Arc::clone(&plan), Box::new(origin), super::now).await;
+    let answer = gateway.cache.answer(Arc::clone(&judged.plan), Box::new(origin), super::now).await;
     let answer = answer.map_err(|error| Failure::no_answer(&service.name, &service.upstream, &error))?;
     let how = respond::word(&answer.how);
-    let mut reply = respond::reply(answer, &plan.key, &asked.head);
+    let mut reply = respond::reply(answer, &judged.key, &asked.head);
     if trace::is_read() {
-        let operation = Some(plan.question.operation.clone());
+        let operation = Some(judged.plan.question.operation.clone());
         reply.extensions_mut().insert(Outcome { service: service.name.clone(), operation, how });
     }
     if let Some(unknown) = unknown.filter(|_| how == respond::HIT) {
-        gateway.memo.keep(&unknown, &asked.head, &asked.body, plan);
+        gateway.memo.keep(&unknown, &asked.head, &asked.body, judged);
     }
     Ok(reply)
 }

@@ -26,7 +26,22 @@ pub(crate) struct Memo {
 struct Known {
     hash: u64,
     request: Secret,
-    plan: Arc<Plan>,
+    judged: Judged,
+}
+
+/// What the judge said of a request that is a question. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Judged {
+    /// All of it.
+    pub(super) plan: Arc<Plan>,
+    /// The question's key, as text: every answer says it.
+    pub(super) key: Arc<str>,
+}
+
+impl From<Box<Plan>> for Judged {
+    fn from(plan: Box<Plan>) -> Self {
+        Self { key: plan.key.to_string().into(), plan: plan.into() }
+    }
 }
 
 /// A request that is not known yet, and where it belongs.
@@ -38,8 +53,8 @@ impl Memo {
         Self { hashes: RandomState::default(), places: (0..PLACES).map(|_| Mutex::new(None)).collect() }
     }
 
-    /// The plan of this very request.
-    pub(super) fn find(&self, head: &Head, body: &Gathered) -> Result<Arc<Plan>, Option<Unknown>> {
+    /// What was said of this very request.
+    pub(super) fn find(&self, head: &Head, body: &Gathered) -> Result<Judged, Option<Unknown>> {
         let Some(body) = within_reach(body) else { return Err(None) };
         let mut hasher = self.hashes.build_hasher();
         let mut len = 0;
@@ -53,13 +68,15 @@ impl Memo {
         }
         let place = self.place(hash).ok_or(None)?;
         match &*place {
-            Some(known) if known.hash == hash && is_same(known.request.expose(), head, body) => Ok(known.plan.clone()),
+            Some(known) if known.hash == hash && is_same(known.request.expose(), head, body) => {
+                Ok(known.judged.clone())
+            }
             _ => Err(Some(Unknown(hash))),
         }
     }
 
     /// Remembers what the judge said of a request that [`Self::find`] did not know.
-    pub(super) fn keep(&self, unknown: &Unknown, head: &Head, body: &Gathered, plan: Arc<Plan>) {
+    pub(super) fn keep(&self, unknown: &Unknown, head: &Head, body: &Gathered, judged: Judged) {
         let Some(body) = within_reach(body) else { return };
         let mut len = 0;
         each_piece(head, body, |piece| len += piece.len());
@@ -67,7 +84,7 @@ impl Memo {
         let mut request = Vec::with_capacity(len);
         each_piece(head, body, |piece| request.extend_from_slice(piece));
         if let Some(mut place) = self.place(unknown.0) {
-            *place = Some(Known { hash: unknown.0, request: Secret::new(request), plan });
+            *place = Some(Known { hash: unknown.0, request: Secret::new(request), judged });
         }
     }
 
@@ -135,7 +152,7 @@ mod tests {
         }
     }
 
-    fn plan() -> Arc<Plan> {
+    fn judge() -> Judged {
         let headers = HeaderMap::new();
         let body = BodyView::None;
         let request = HttpRequest { method: &Method::GET, path: "/", query: None, headers: &headers, body };
@@ -172,7 +189,7 @@ mod tests {
                 (get("/x", None, &[("authorization", "Bearer two")]), Gathered::None),
             ]
         };
-        let plans: Vec<_> = requests().iter().map(|_| plan()).collect();
+        let judged: Vec<_> = requests().iter().map(|_| judge()).collect();
         let rows: Vec<_> = requests()
             .iter()
             .map(|(head, body)| {
@@ -187,14 +204,14 @@ mod tests {
             }
         }
         let memo = Memo::new();
-        for ((head, body), plan) in requests().iter().zip(&plans) {
+        for ((head, body), judged) in requests().iter().zip(&judged) {
             let Err(Some(unknown)) = memo.find(head, body) else { panic!("known before it was kept") };
-            memo.keep(&unknown, head, body, plan.clone());
-            assert!(memo.find(head, body).is_ok_and(|found| Arc::ptr_eq(&found, plan)));
+            memo.keep(&unknown, head, body, judged.clone());
+            assert!(memo.find(head, body).is_ok_and(|found| Arc::ptr_eq(&found.plan, &judged.plan)));
         }
-        for ((head, body), plan) in requests().iter().zip(&plans) {
+        for ((head, body), judged) in requests().iter().zip(&judged) {
             // Another one may have taken its place; nobody is given another one's plan.
-            assert!(memo.find(head, body).map_or(true, |found| Arc::ptr_eq(&found, plan)));
+            assert!(memo.find(head, body).map_or(true, |found| Arc::ptr_eq(&found.plan, &judged.plan)));
         }
     }
 
@@ -205,7 +222,7 @@ mod tests {
         let Err(Some(unknown)) = memo.find(&one, &Gathered::None) else { panic!("known") };
         let other = head(Method::GET, "/other", None, &[("authorization", "Bearer two")]);
         // As if `other` had the hash of `one`.
-        memo.keep(&Unknown(unknown.0), &other, &Gathered::None, plan());
+        memo.keep(&Unknown(unknown.0), &other, &Gathered::None, judge());
         assert!(memo.find(&one, &Gathered::None).is_err());
     }
 

@@ -6,8 +6,9 @@ use crate::{
     clock::START,
     entry::{bytes_of, entry, key, noise, want},
 };
-use larder::tier::Selection;
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use larder::{Entry, tier::Selection};
+use larder_core::Record;
+use std::{future::Future, pin::pin, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
 /// No call has more awaits than this.
@@ -52,10 +53,9 @@ fn is_through_after(subject: &Subject, call: Call, polls: usize) -> bool {
     // An operation of its own: what is invalidated is not another case's.
     let of_case = |body: &[u8]| {
         let mut entry = entry(&case, body, START);
-        let record = Arc::make_mut(&mut entry.record);
-        record.operation.clone_from(&case);
+        let record = Record { operation: case.clone(), ..(*entry.record).clone() };
         entry.generation = subject.generation(&record.service, &case);
-        entry
+        Entry { record: record.into(), ..entry }
     };
     subject.put(of_case(&old), START);
     let by_key = Selection { key: Some(key(&case)), ..Selection::default() };

@@ -11,16 +11,16 @@ use crate::{
 };
 use larder::{Entry, tier::Selection};
 use larder_core::{Head, Timestamp};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 fn at(ms: u64) -> Timestamp {
     START.plus(Duration::from_millis(ms))
 }
 
 fn lasting(ttl_ms: u64, entry: Entry) -> Entry {
-    let mut record = Arc::unwrap_or_clone(entry.record);
+    let mut record = (*entry.record).clone();
     record.ttl_ms = ttl_ms;
-    Entry { record: Arc::new(record), ..entry }
+    Entry { record: record.into(), ..entry }
 }
 
 pub(super) fn expiry_to_the_second(subject: &Subject) {

@@ -102,7 +102,7 @@ impl Cache {
     /// Keeps an answer in every tier. `generation` is what [`Self::generation`] said before the origin was asked; an
     /// answer whose operation was invalidated since is dropped in silence.
     pub async fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> Result<(), Error> {
-        self.inner.stack.put(Entry { record: Arc::new(record), body, generation }, now).await
+        self.inner.stack.put(Entry { record: record.into(), body, generation }, now).await
     }
 
     /// The generation to hand to [`Self::put`], read before the origin is asked.

@@ -16,7 +16,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use larder_core::{
     Share, Timestamp,
     freshness::vary_matches,
-    judge::{Plan, Use, judge_stored, may_serve_on_error, record_headers},
+    judge::{Plan, Use, judge_stored, may_serve_on_error},
     record::Freshness,
 };
 use std::sync::Arc;
@@ -341,7 +341,7 @@ fn set_apart(plan: &mut Arc<Plan>) {
 
 /// What the stored answer can be confirmed by; `None` where it has no validator (RFC 9111 §4.3.1).
 fn validators(entry: &Entry) -> Option<HeaderMap> {
-    let stored = record_headers(&entry.record);
+    let stored = entry.record.headers();
     let pairs = [(header::ETAG, header::IF_NONE_MATCH), (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE)];
     let found: HeaderMap = pairs.into_iter().filter_map(|(of, asks)| Some((asks, stored.get(of)?.clone()))).collect();
     (!found.is_empty()).then_some(found)

@@ -6,10 +6,10 @@ use http::{HeaderMap, StatusCode, header};
 use larder_core::{
     Head, Record, Timestamp,
     codec::Findings,
-    judge::{HeadVerdict, Lifetime, end_to_end, judge_head, record_headers, stored_headers},
+    judge::{HeadVerdict, Lifetime, end_to_end, judge_head, stored_headers},
     record::Cost,
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// What a verdict lets be kept.
 pub(super) struct Keep {
@@ -70,7 +70,7 @@ impl Pilot {
         let Head::Http { status, .. } = record.head else {
             return Landing::Confirmed(Box::new(entry.clone()));
         };
-        let headers = updated(&record_headers(&record), news);
+        let headers = updated(entry.record.headers(), news);
         record.head = Head::Http { status, headers: stored_headers(&headers) };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let verdict = judge_head(&self.plan, status, &headers, (self.now)());
@@ -90,7 +90,7 @@ impl Pilot {
             Ok(Err(error)) => tracing::warn!(%error, "an answer could not be refreshed"),
             Err(_) => tracing::warn!("the store is slow: an answer was not refreshed"),
         }
-        Landing::Confirmed(Box::new(Entry { record: Arc::new(record), ..entry.clone() }))
+        Landing::Confirmed(Box::new(Entry { record: record.into(), ..entry.clone() }))
     }
 
     async fn forget(&self, entry: &Entry) {

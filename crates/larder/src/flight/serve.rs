@@ -7,7 +7,7 @@ use super::{
     spool::{Reader, read_at},
 };
 use crate::{
-    Answer, Body, Entry, OriginError,
+    Answer, Body, Entry, OriginError, SharedRecord,
     cache::{AnswerBody, How},
     sync::timeout,
 };
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use larder_core::{Head, Record, Timestamp, judge::record_headers};
+use larder_core::{Head, Record, Timestamp};
 use std::{fs::File, sync::Arc, time::Duration};
 
 /// Whether an entry can be given to an HTTP client: a tool's run cannot.
@@ -43,9 +43,11 @@ pub(super) fn stored(entry: Entry, how: How, now: Timestamp, bodiless: bool) -> 
     }
 }
 
-fn stored_head(record: &Record) -> (StatusCode, HeaderMap) {
+fn stored_head(record: &SharedRecord) -> (StatusCode, HeaderMap) {
     match &record.head {
-        Head::Http { status, .. } => (StatusCode::from_u16(*status).unwrap_or(StatusCode::OK), record_headers(record)),
+        Head::Http { status, .. } => {
+            (StatusCode::from_u16(*status).unwrap_or(StatusCode::OK), record.headers().clone())
+        }
         Head::Value { content_type } => {
             let media = content_type.as_deref().unwrap_or("application/octet-stream");
             let value = HeaderValue::from_str(media);

@@ -7,7 +7,7 @@ use larder_testkit::Gate;
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -83,7 +83,7 @@ impl Shelf for MemoryShelf {
             if self.broken {
                 return Err(failure());
             }
-            let entry = Entry { record: Arc::new(record), body: taken_over(body), generation };
+            let entry = Entry { record: record.into(), body: taken_over(body), generation };
             self.entries.lock().unwrap().push(entry);
             Ok(())
         }

@@ -70,7 +70,7 @@ impl Shelf for Store {
         async move {
             dawdle().await;
             if generation == self.generation.load(Ordering::SeqCst) {
-                self.entries.lock().unwrap().push(Entry { record: Arc::new(record), body, generation });
+                self.entries.lock().unwrap().push(Entry { record: record.into(), body, generation });
             }
             pause().await;
             Ok(())

@@ -160,7 +160,7 @@ impl Tier for OfCache {
     }
 
     fn put(&self, entry: Entry, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
-        let record = Arc::unwrap_or_clone(entry.record);
+        let record = (*entry.record).clone();
         Box::pin(self.0.put(record, entry.body, entry.generation, now))
     }
 

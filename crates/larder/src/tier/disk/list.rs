@@ -10,7 +10,6 @@ use crate::{Body, Entry, Error, tier::Selection};
 use bytes::Bytes;
 use larder_core::{Timestamp, record::Freshness};
 use rusqlite::{Connection, params};
-use std::sync::Arc;
 
 type Listed = (i64, Entry);
 
@@ -74,8 +73,7 @@ fn collect(rows: &mut rusqlite::Rows<'_>, now: Timestamp, all: &mut Vec<Listed>)
         if let Ok(record) = record
             && record.freshness(now) != Freshness::Gone
         {
-            let entry =
-                Entry { record: Arc::new(record), body: Body::Bytes(Bytes::new()), generation: unsigned(row, 3)? };
+            let entry = Entry { record: record.into(), body: Body::Bytes(Bytes::new()), generation: unsigned(row, 3)? };
             all.push((row.get(0)?, entry));
         }
     }

@@ -14,7 +14,7 @@ use larder_core::{
     record::{Freshness, Want},
 };
 use rusqlite::Connection;
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 /// What the index has for a want.
 pub(super) enum Found {
@@ -160,7 +160,7 @@ impl Inner {
 
 fn hand_out(record: Record, body: Body, generation: u64, sidecar: &View) -> Entry {
     sidecar.used(&record.key);
-    Entry { record: Arc::new(record), body, generation }
+    Entry { record: record.into(), body, generation }
 }
 
 fn rows(connection: &Connection, select: &str, of: i64) -> rusqlite::Result<Vec<Row>> {

@@ -54,7 +54,7 @@ fn put_as(disk: &Disk, question: &str, body: &[u8], change: impl FnOnce(&mut Rec
     change(&mut record);
     let generation = disk.generation("s", "o").unwrap();
     let (cid, body) = (record.body, Body::Bytes(body.to_vec().into()));
-    pollster::block_on(disk.put(Entry { record: Arc::new(record), body, generation }, NOW)).unwrap();
+    pollster::block_on(disk.put(Entry { record: record.into(), body, generation }, NOW)).unwrap();
     cid
 }
 

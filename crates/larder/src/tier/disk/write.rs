@@ -76,20 +76,32 @@ impl Inner {
         Ok(self.told(&prepared, &kept?))
     }
 
-    /// The same in place, for an answer that is put into the index alone: handing it to another thread and back costs as much as
-    /// the put. `None`: to be put by a thread that may wait, because somebody holds the lock, or because the disk was slow
-    /// lately, which every connection of this thread would feel.
+    /// The same in place, for an answer that is put into the index alone. `None`: to be put by a thread that may wait.
     pub(super) fn put_at_once(&self, entry: &Entry) -> Option<Result<bool, Error>> {
-        let is_slow = self.slow_until().is_some_and(|until| Instant::now() < until);
         let is_small = matches!(&entry.body, Body::Bytes(bytes) if bytes.len() as u64 <= AT_ONCE);
-        if is_slow || !is_small || self.options.durable || matches!(entry.record.head, Head::Tool { .. }) {
+        if !is_small || matches!(entry.record.head, Head::Tool { .. }) {
+            return None;
+        }
+        let prepared = match self.prepare(entry) {
+            Ok(prepared) => prepared,
+            Err(error) => return Some(Err(error)),
+        };
+        let kept = self.in_place(|transaction| self.insert(transaction, &prepared))?;
+        Some(kept.map(|kept| self.told(&prepared, &kept)))
+    }
+
+    /// Does `work` in a transaction of this thread: handing it to another one and back costs as much as the work. `None`: not
+    /// done, because somebody holds the lock, or because the disk was slow lately, which every connection of this thread would feel.
+    pub(super) fn in_place<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Option<Result<T, Error>> {
+        let is_slow = self.slow_until().is_some_and(|until| Instant::now() < until);
+        if is_slow || self.options.durable {
             return None;
         }
         let began = Instant::now();
-        let done = self.prepare(entry).and_then(|prepared| {
-            let kept = self.write_at_once(|transaction| self.insert(transaction, &prepared))?;
-            Ok(kept.map(|kept| self.told(&prepared, &kept)))
-        });
+        let done = self.write_at_once(work);
         let taken = began.elapsed();
         if taken > SLOW {
             *self.slow_until() = Some(Instant::now() + taken * REST);

@@ -14,8 +14,6 @@ const WINDOW: Duration = Duration::from_secs(24 * 3600);
 const LAG: Duration = Duration::from_secs(600);
 /// A 2xx from the future by more than this does not count: the clock was wrong then or is now.
 const SKEW: Duration = Duration::from_secs(600);
-/// A time that vouches for nothing.
-const NEVER: Timestamp = Timestamp(0);
 /// How many are remembered in memory; beyond it the disk is asked again.
 const REMEMBERED: usize = 4096;
 
@@ -38,7 +36,7 @@ impl Accepted {
         }
         self.remember(origin, credential, Word::Accepted(now));
         if let Some(disk) = disk {
-            disk.keep_accepted(origin, credential.as_str(), now);
+            disk.keep_accepted(origin, credential.as_str(), now, true);
         }
     }
 
@@ -46,7 +44,7 @@ impl Accepted {
     pub(crate) fn forget(&self, disk: Option<&Disk>, origin: &str, credential: &CredentialDigest, now: Timestamp) {
         self.remember(origin, credential, Word::Rejected(now));
         if let Some(disk) = disk {
-            disk.keep_accepted(origin, credential.as_str(), NEVER);
+            disk.keep_accepted(origin, credential.as_str(), now, false);
         }
     }
 

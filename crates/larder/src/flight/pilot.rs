@@ -255,13 +255,14 @@ impl Pilot {
             if flights.removals(&key) != removals {
                 return Ok(false);
             }
-            shelf.put(record, body, generation, now()).await?;
+            // Also what a tier failed to keep may be kept by another one.
+            let put = shelf.put(record, body, generation, now()).await;
             let is_outdated = flights.removals(&key) != removals;
             if is_outdated {
                 // The removal may have looked before it was there.
                 shelf.forget(key, now()).await?;
             }
-            Ok(!is_outdated)
+            put.map(|()| !is_outdated)
         }
     }
 

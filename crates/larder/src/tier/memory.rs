@@ -12,7 +12,7 @@ use crate::{Body, Entry, Error, stats::Event};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use larder_core::{
-    QueryKey, Timestamp,
+    Head, QueryKey, Record, Timestamp,
     record::{Freshness, Want},
 };
 use quick_cache::{OptionsBuilder, Weighter, sync::Cache};
@@ -24,8 +24,10 @@ use std::{
     },
 };
 
-/// What an entry takes besides its body and question.
+/// What an entry takes besides its body, question and headers.
 const OVERHEAD: u64 = 1024;
+/// What a header takes besides its name and value, in both forms.
+const HEADER: u64 = 320;
 /// Few shards, so that a large answer still fits one.
 const SHARDS: usize = 4;
 /// Keys whose first bytes are alike share a lock.
@@ -70,7 +72,13 @@ impl Weighter<QueryKey, Kept> for Weight {
 }
 
 fn size(entry: &Entry) -> u64 {
-    entry.body.len() + entry.record.question.len() as u64 + OVERHEAD
+    entry.body.len() + entry.record.question.len() as u64 + headers(&entry.record) + OVERHEAD
+}
+
+/// Headers are held twice: as they are kept, and as they are sent.
+fn headers(record: &Record) -> u64 {
+    let Head::Http { headers, .. } = &record.head else { return 0 };
+    headers.iter().map(|(name, value)| 2 * (name.len() + value.len()) as u64 + HEADER).sum()
 }
 
 /// A digest is as good as a hash: its first 8 bytes are taken.

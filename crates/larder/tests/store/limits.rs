@@ -48,3 +48,17 @@ fn what_is_used_or_was_dear_outlives_what_is_not() {
     assert!(body(&cache, "dear", START).is_some());
     assert!(body(&cache, "unused", START).is_none());
 }
+
+#[test]
+fn large_headers_count_in_memory_as_they_are_held() {
+    let cache = Cache::without_store(4 << 20);
+    for n in 0..500 {
+        let header = |m: usize| (format!("x-{m}"), serde_bytes::ByteBuf::from(vec![b'v'; 1000]));
+        let head = larder_core::Head::Http { status: 200, headers: (0..20).map(header).collect() };
+        let record = larder_core::Record { head, ..larder_testkit::entry::record(&format!("q{n}"), b"x", START) };
+        pollster::block_on(cache.put(record, larder::Body::Bytes("x".into()), 0, START)).unwrap();
+    }
+    let kept = cache.usage().entries;
+    // As they are kept, and as they are sent.
+    assert!(kept > 50 && kept * 2 * 20 * 1000 < 4 << 20, "{kept} entries");
+}

@@ -5,7 +5,6 @@
 use super::{
     Inner,
     open::suffixed,
-    pool::For,
     remove::{BATCH, GONE, Gone},
     row::{self, signed},
     runs,
@@ -20,13 +19,12 @@ use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::PoisonError,
     time::{Duration, SystemTime},
 };
 
 /// How many batches one process does before it lets another put go on.
 const BATCHES: usize = 64;
-/// Over how many entries one maintenance looks for those that are past their time.
+/// Over how many entries a maintenance looks for those that are past their time.
 const STRETCH: usize = 512;
 /// A WAL beyond this is folded into the index: left alone it grows to gigabytes under load.
 const WAL_LIMIT: u64 = 32 << 20;
@@ -74,7 +72,7 @@ impl Inner {
     }
 
     fn maintain_alone(&self, now: Timestamp, is_due: bool) -> Result<(), Error> {
-        self.reclaim_gone(now)?;
+        self.reclaim_gone(now, is_due)?;
         self.reclaim_batch()?;
         let evicted = self.evict(now)?;
         if evicted || is_due {
@@ -88,30 +86,34 @@ impl Inner {
         self.bound_wal()
     }
 
-    /// One batch of what is past its time. One, so that a clock that jumps ahead does not empty the store at once.
-    fn reclaim_gone(&self, now: Timestamp) -> Result<(), Error> {
-        let gone = self.pass_over(now)?;
-        if gone.is_empty() {
-            return Ok(());
+    /// One batch of what is past its time. One, so that a clock that jumps ahead does not empty the store at once. Looks over one
+    /// stretch of the entries; over many where nobody has looked for an hour: processes that live short look no more often.
+    fn reclaim_gone(&self, now: Timestamp, is_due: bool) -> Result<(), Error> {
+        let stretches = if is_due { BATCHES } else { 1 };
+        let mut hand = self.sidecar.hand();
+        let gone = self.with(|connection| Ok(pass(connection, &mut hand, STRETCH * stretches, now)?))?;
+        if !gone.is_empty() {
+            self.remove_gone(&gone, now)?;
         }
-        let select = format!("{GONE} WHERE e.id = ?1 AND e.gone_at <= ?2");
-        self.write(|transaction| {
-            let mut rows = Vec::with_capacity(gone.len());
-            for id in &gone {
-                rows.append(&mut select_gone(transaction, &select, params![id, now.0])?);
-            }
-            for (service, operation, n) in names(transaction, &rows)? {
-                self.sidecar.count(&service, &operation, Event::Expiration, n);
-            }
-            Ok(self.delete(transaction, &rows)?)
-        })
+        self.sidecar.set_hand(hand);
+        Ok(())
     }
 
-    /// Looks over the next stretch of the entries for those that are past their time. An index of these times would cost every
-    /// put one more page.
-    fn pass_over(&self, now: Timestamp) -> Result<Vec<i64>, Error> {
-        let mut hand = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.with(|connection| Ok(pass(connection, &mut hand, now)?))
+    fn remove_gone(&self, gone: &[i64], now: Timestamp) -> Result<(), Error> {
+        let select = format!("{GONE} WHERE e.id = ?1 AND e.gone_at <= ?2");
+        let names = self.write(|transaction| {
+            let mut rows = Vec::with_capacity(gone.len());
+            for id in gone {
+                rows.append(&mut select_gone(transaction, &select, params![id, now.0])?);
+            }
+            let names = names(transaction, &rows)?;
+            self.delete(transaction, &rows)?;
+            Ok(names)
+        })?;
+        for (service, operation, n) in names {
+            self.sidecar.count(&service, &operation, Event::Expiration, n);
+        }
+        Ok(())
     }
 
     /// What was invalidated makes room at once, so that the totals are those of the live entries. Failures, and what is
@@ -268,7 +270,7 @@ impl Inner {
 
     /// Folds what can be folded of the WAL into the index. Nobody is waited for: another process may be at it.
     pub(super) fn fold_log(&self) {
-        let done = self.connected(For::Writing, |connection| {
+        let done = self.with(|connection| {
             Ok(connection.wal_checkpoint_v2(Some(rusqlite::MAIN_DB), rusqlite::wal::CheckpointMode::PASSIVE).is_ok())
         });
         tracing::trace!(?done, "the log was folded in");
@@ -284,33 +286,36 @@ impl Inner {
     }
 }
 
-/// Where the look for what is past its time has come to: (operation, generation, id), the order of the index of operations.
-pub(super) type Hand = (i64, i64, i64);
-
-/// Moves `hand` over a stretch of that index, which has all that is needed: the rows that are gone at `now`, at most a batch.
-fn pass(connection: &rusqlite::Connection, hand: &mut Hand, now: Timestamp) -> rusqlite::Result<Vec<i64>> {
+/// Moves `hand` (operation, generation, id) over `left` entries in the order of the index of operations, which has all that is
+/// needed, and an index of times would cost every put one more page: the rows that are gone at `now`, at most a batch.
+fn pass(
+    connection: &rusqlite::Connection,
+    hand: &mut [i64; 3],
+    mut left: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<i64>> {
     let mut gone = Vec::new();
-    let mut left = STRETCH;
     while left > 0 && gone.len() < BATCH {
         let alike = "SELECT id, gone_at FROM entry WHERE op = ?1 AND generation = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
         let mut statement = connection.prepare_cached(alike)?;
-        let mut rows = statement.query(params![hand.0, hand.1, hand.2, signed(left as u64)])?;
+        let mut rows = statement.query(params![hand[0], hand[1], hand[2], signed(left as u64)])?;
         while gone.len() < BATCH
             && let Some(row) = rows.next()?
         {
-            (hand.2, left) = (row.get(0)?, left - 1);
-            gone.extend((row.get::<_, i64>(1)? <= now.0).then_some(hand.2));
+            (hand[2], left) = (row.get(0)?, left - 1);
+            // A time that is none is damaged: the row answers nobody.
+            gone.extend((row.get_ref(1)?.as_i64().unwrap_or(0) <= now.0).then_some(hand[2]));
         }
         if left > 0 && gone.len() < BATCH {
             let next =
                 "SELECT op, generation FROM entry WHERE (op, generation) > (?1, ?2) ORDER BY op, generation LIMIT 1";
             let mut statement = connection.prepare_cached(next)?;
             let next =
-                statement.query_row([hand.0, hand.1], |row| Ok((row.get(0)?, row.get(1)?, i64::MIN))).optional()?;
+                statement.query_row([hand[0], hand[1]], |row| Ok([row.get(0)?, row.get(1)?, i64::MIN])).optional()?;
             let Some(next) = next else {
-                // Past the last one it begins again at the first.
-                *hand = Hand::default();
-                return Ok(gone);
+                // Past the last one it begins again at the first, the next time.
+                *hand = [0, 0, i64::MIN];
+                break;
             };
             *hand = next;
         }

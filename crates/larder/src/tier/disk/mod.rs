@@ -27,7 +27,7 @@ use crate::{Entry, Error, Options, error::At, stats::Statistics};
 use futures_core::future::BoxFuture;
 use larder_core::{Timestamp, record::Want};
 use open::{Mode, Paths};
-use pool::{Failure, For, Pool};
+use pool::{Failure, Pool};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,
@@ -58,7 +58,6 @@ struct Inner {
     folded: fold::Folded,
     generations: generations::Generations,
     shortcuts: shortcuts::Shortcuts,
-    passed: Mutex<maintain::Hand>,
     repaired: Mutex<Option<Instant>>,
     /// Until when puts are other threads', because one in place took long.
     slow_until: Mutex<Option<Instant>>,
@@ -106,7 +105,6 @@ impl Disk {
             folded,
             generations: generations::Generations::default(),
             shortcuts: shortcuts::Shortcuts::default(),
-            passed: Mutex::default(),
             repaired: Mutex::default(),
             slow_until: Mutex::default(),
         };
@@ -168,26 +166,18 @@ fn readable(paths: &Paths, error: Error) -> Result<Connection, Error> {
 }
 
 impl Inner {
-    /// Reads with a connection; a broken index is moved aside and begun anew, and `work` is told that it failed.
+    /// Does `work` with a connection; a broken index is moved aside and begun anew, and `work` is told that it failed.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Error> {
-        self.connected(For::Reading, work)
-    }
-
-    fn connected<T>(&self, wanted: For, work: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Error> {
-        self.sighted(wanted, |connection, _| work(connection))
+        self.sighted(|connection, _| work(connection))
     }
 
     /// The same for work that looks into the sidecar, too.
-    fn sighted<T>(
-        &self,
-        wanted: For,
-        work: impl FnOnce(&mut Connection, &View) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
+    fn sighted<T>(&self, work: impl FnOnce(&mut Connection, &View) -> Result<T, Failure>) -> Result<T, Error> {
         let view = self.sidecar.intact().unwrap_or_else(|| {
             self.attach_sidecar();
             self.sidecar.view()
         });
-        self.pool.with(&self.paths, wanted, |connection| work(connection, &view)).map_err(|failure| {
+        self.pool.with(&self.paths, |connection| work(connection, &view)).map_err(|failure| {
             if let Failure::Index(error) = &failure
                 && open::is_broken(error)
                 && !self.pool.read_only
@@ -208,21 +198,21 @@ impl Inner {
     /// Does `work` in a transaction that holds the write lock from its start.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<T, Error> {
         self.may_write()?;
-        self.connected(For::Writing, |connection| transact(connection, work))
+        self.with(|connection| transact(connection, work))
     }
 
-    /// The same without waiting for a lock: `None` where another process, or another thread, holds it, which says nothing about
-    /// how long it will be held.
+    /// The same without waiting for a lock: `None`, and nothing done, where another process, or another thread, holds it, which
+    /// says nothing about how long it will be held.
     fn write_at_once<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<Option<T>, Error> {
         self.may_write()?;
-        self.connected(For::Writing, |connection| {
+        self.with(|connection| {
             connection.busy_timeout(Duration::ZERO)?;
-            let begun = Transaction::begin(connection);
+            let done = match transact(connection, work) {
+                Err(Failure::Index(error)) if open::is_locked(&error) => None,
+                done => Some(done?),
+            };
             connection.busy_timeout(self.pool.mode.patience)?;
-            match begun {
-                Err(error) if open::is_locked(&error) => Ok(None),
-                begun => finish(begun?, work).map(Some),
-            }
+            Ok(done)
         })
     }
 
@@ -264,7 +254,7 @@ impl Inner {
     }
 
     fn level_generations(&self) -> Result<(), Error> {
-        let behind = self.pool.with(&self.paths, For::Writing, |connection| {
+        let behind = self.pool.with(&self.paths, |connection| {
             let mut behind = self.sidecar.scopes();
             for (service, operation, n) in self.scopes(connection)?.all() {
                 if self.sidecar.scope(service, operation) < *n {
@@ -296,13 +286,7 @@ fn transact<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    finish(Transaction::begin(connection)?, work)
-}
-
-fn finish<T>(
-    transaction: Transaction<'_>,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    let transaction = Transaction::begin(connection)?;
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(done)
@@ -366,6 +350,8 @@ impl Tier for Disk {
         Box::pin(async move {
             // An index that cannot be asked may have it.
             if inner.has_none_of(&what).unwrap_or(false) {
+                // What an index had that was begun anew since may be in the memory of others.
+                what.key.iter().for_each(|key| inner.sidecar.touch(key));
                 return Ok(0);
             }
             let invalidates = what.key.is_none() && what.prefix.is_none();

@@ -28,10 +28,6 @@ const LONG: usize = 2048;
 /// One of so many (16 MiB) is folded in by the commit that finds it: nobody had time.
 const TOO_LONG: usize = 2 * LONG;
 
-/// Readers go on for so long without looking whether their file still is the one at the path. What they find is verified all
-/// the same, and generations are not theirs to miss: the sidecar has them.
-const TRUSTED: Duration = Duration::from_millis(1);
-
 /// After a lock was waited for in vain, writes fail at once for so long.
 const AFRESH: Duration = Duration::from_secs(10);
 
@@ -40,13 +36,6 @@ const AFRESH: Duration = Duration::from_secs(10);
 struct Loan {
     pid: u32,
     file: FileId,
-}
-
-/// What a connection is wanted for: an answer is not written where nobody will find it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
-    Reading,
-    Writing,
 }
 
 /// Device and inode, whose types differ between systems.
@@ -68,14 +57,12 @@ struct Idle {
     pid: u32,
     /// Which file the connections are on; another one stands there once the index was replaced.
     file: FileId,
-    /// When that was last looked at by a reader.
-    looked: Option<Instant>,
     connections: Vec<Connection>,
 }
 
 impl Pool {
     pub(super) fn new(mode: Mode, read_only: bool, index: &Path, first: Connection) -> Self {
-        let idle = Idle { pid: std::process::id(), file: file_of(index), looked: None, connections: Vec::new() };
+        let idle = Idle { pid: std::process::id(), file: file_of(index), connections: Vec::new() };
         let pool = Self { mode, read_only, idle: Mutex::new(idle), in_vain: Mutex::default(), log: Arc::default() };
         let first = pool.watched(first);
         pool.lock().connections.extend(first);
@@ -86,10 +73,9 @@ impl Pool {
     pub(super) fn with<T>(
         &self,
         paths: &Paths,
-        wanted: For,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (mut connection, loan) = self.take(paths, wanted).inspect_err(|failure| self.note(failure))?;
+        let (mut connection, loan) = self.take(paths).inspect_err(|failure| self.note(failure))?;
         let done = work(&mut connection).inspect_err(|failure| self.note(failure))?;
         self.give_back(connection, loan);
         Ok(done)
@@ -111,22 +97,11 @@ impl Pool {
         }
     }
 
-    fn take(&self, paths: &Paths, wanted: For) -> Result<(Connection, Loan), Failure> {
-        let pid = std::process::id();
-        if wanted == For::Reading
-            && let Some(found) = self.lately_used(pid)
-        {
-            return Ok(found);
-        }
-        let (now, file) = (Instant::now(), file_of(&paths.index));
-        let mut idle = self.idle(pid, file);
-        if wanted == For::Reading {
-            idle.looked = Some(now);
-        }
-        if let Some(connection) = idle.connections.pop() {
+    fn take(&self, paths: &Paths) -> Result<(Connection, Loan), Failure> {
+        let (pid, file) = (std::process::id(), file_of(&paths.index));
+        if let Some(connection) = self.idle(pid, file).connections.pop() {
             return Ok((connection, Loan { pid, file }));
         }
-        drop(idle);
         // Another folder may stand there by now, and whoever put it there need not be this user.
         trust::check(&paths.root)?;
         let connection = if self.read_only {
@@ -139,15 +114,9 @@ impl Pool {
         };
         let opened = file_of(&paths.index);
         drop(self.idle(pid, opened));
-        Ok((self.watched(connection)?, Loan { pid, file: opened }))
-    }
-
-    /// A connection whose file was the one at the path a moment ago.
-    fn lately_used(&self, pid: u32) -> Option<(Connection, Loan)> {
-        let mut idle = self.lock();
-        let is_trusted = idle.pid == pid && idle.looked.is_some_and(|at| at.elapsed() < TRUSTED);
-        let connection = if is_trusted { idle.connections.pop() } else { None };
-        connection.map(|connection| (connection, Loan { pid, file: idle.file }))
+        // One that was replaced while it was opened is used once, and belongs to no file.
+        let file = if file.is_none() || file == opened { opened } else { None };
+        Ok((self.watched(connection)?, Loan { pid, file }))
     }
 
     /// Has `connection` tell how long the log is.

@@ -3,7 +3,7 @@
 use super::{
     Inner, bodies,
     generations::Scopes,
-    pool::{Failure, For},
+    pool::Failure,
     row::{self, blob, digest, unsigned},
     schema::{BY_HEAD, BY_ID},
 };
@@ -74,8 +74,7 @@ impl Inner {
     /// The newest row that `want` accepts; rows that are gone or damaged are removed on the way.
     pub(super) fn find(&self, want: &Want, now: Timestamp) -> Result<Found, Error> {
         let mut useless = Vec::new();
-        let found =
-            self.sighted(For::Reading, |connection, sidecar| self.look((connection, sidecar), want, now, &mut useless));
+        let found = self.sighted(|connection, sidecar| self.look((connection, sidecar), want, now, &mut useless));
         for Useless { id, record_cid, expired } in useless {
             // The row is no answer whether or not it can be removed; whoever removes it counts it.
             if self.remove_row(id, &record_cid).unwrap_or(false)

@@ -25,23 +25,18 @@ fn remote_within(dir: &Path, patience: Duration) -> Disk {
     Disk::open_as(&options(dir), paths, Arc::new(Sidecar::private()), mode, made).unwrap()
 }
 
-fn put(disk: &Disk, question: &str, body: &[u8]) -> BodyCid {
-    put_as(disk, question, body, |_| ())
-}
-
-/// The same, after `change` was made to the record.
-fn put_as(disk: &Disk, question: &str, body: &[u8], change: impl FnOnce(&mut Record)) -> BodyCid {
-    let mut record = Record {
+fn any() -> Record {
+    Record {
         v: 1,
-        key: QueryKey::of(question.as_bytes()),
+        key: QueryKey::of(b"any"),
         variant: Variant::default(),
         vary: Vec::new(),
         service: "s".to_owned(),
         operation: "o".to_owned(),
         share: "anonymous".to_owned(),
-        question: question.as_bytes().to_vec(),
-        body: BodyCid::of(body),
-        body_len: body.len() as u64,
+        question: Vec::new(),
+        body: BodyCid::of(b"x"),
+        body_len: 1,
         head: Head::Value { content_type: None },
         created: NOW,
         initial_age_ms: 0,
@@ -50,6 +45,21 @@ fn put_as(disk: &Disk, question: &str, body: &[u8], change: impl FnOnce(&mut Rec
         stale_if_error_ms: 0,
         cost: Cost::default(),
         fingerprint: None,
+    }
+}
+
+fn put(disk: &Disk, question: &str, body: &[u8]) -> BodyCid {
+    put_as(disk, question, body, |_| ())
+}
+
+/// The same, after `change` was made to the record.
+fn put_as(disk: &Disk, question: &str, body: &[u8], change: impl FnOnce(&mut Record)) -> BodyCid {
+    let mut record = Record {
+        key: QueryKey::of(question.as_bytes()),
+        question: question.as_bytes().to_vec(),
+        body: BodyCid::of(body),
+        body_len: body.len() as u64,
+        ..any()
     };
     change(&mut record);
     let generation = disk.generation("s", "o").unwrap();
@@ -311,4 +321,57 @@ fn what_is_past_its_time_is_found_wherever_it_lies() {
     // Its own puts have looked already, at a time when nothing was gone.
     (0..8).for_each(|_| disk.inner.maintain(late));
     assert_eq!(rows(&disk), 1_485);
+}
+
+#[test]
+fn processes_that_live_short_reclaim_what_lies_behind_living_entries() {
+    let folder = TempDir::new().unwrap();
+    let fill = |from: u32, to: u32, operation: &str, ttl_ms: u64| {
+        let disk = Disk::open(&options(folder.path())).unwrap();
+        for n in from..to {
+            put_as(&disk, &format!("q{n}"), b"x", |record| {
+                record.operation = operation.to_owned();
+                record.ttl_ms = ttl_ms;
+            });
+        }
+        rows(&disk)
+    };
+    fill(0, 600, "o", 3_600_000);
+    assert_eq!(fill(600, 650, "p", 1), 650);
+    let late = NOW.plus(Duration::from_secs(60));
+    for _ in 0..3 {
+        // Each looks over one stretch, as after its 64th put, and goes on where the one before came to.
+        Disk::open(&options(folder.path())).unwrap().inner.maintain(late);
+    }
+    assert_eq!(rows(&Disk::open(&options(folder.path())).unwrap()), 600);
+}
+
+#[test]
+fn on_a_network_mount_no_put_is_made_in_place() {
+    let folder = TempDir::new().unwrap();
+    let disk = remote(folder.path());
+    let (record, body) = (Record { key: QueryKey::of(b"a"), ..any() }, b"x");
+    let entry = Entry { record: record.into(), body: Body::Bytes(body.to_vec().into()), generation: 0 };
+    assert!(disk.inner.put_at_once(&entry).is_none());
+    let local = TempDir::new().unwrap();
+    assert!(Disk::open(&options(local.path())).unwrap().inner.put_at_once(&entry).is_some());
+}
+
+#[test]
+fn the_later_word_of_an_origin_counts_whichever_is_written_first() {
+    let folder = TempDir::new().unwrap();
+    let disk = Disk::open(&options(folder.path())).unwrap();
+    let at = |seconds: u64| NOW.plus(Duration::from_secs(seconds));
+    for (now, accepted, expected) in [
+        (at(0), true, Some(at(0))),
+        (at(2), false, None),
+        (at(1), true, None),
+        (at(2), true, None),
+        (at(3), true, Some(at(3))),
+        (at(2), false, Some(at(3))),
+        (at(3), false, None),
+    ] {
+        disk.keep_accepted("origin", "digest", now, accepted);
+        assert_eq!(disk.accepted_at("origin", "digest"), expected, "{now:?} {accepted}");
+    }
 }

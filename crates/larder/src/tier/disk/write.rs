@@ -91,13 +91,14 @@ impl Inner {
     }
 
     /// Does `work` in a transaction of this thread: handing it to another one and back costs as much as the work. `None`: not
-    /// done, because somebody holds the lock, or because the disk was slow lately, which every connection of this thread would feel.
+    /// done, because somebody holds the lock, or because the disk is or was lately slow, which every connection of this thread
+    /// would feel.
     pub(super) fn in_place<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
     ) -> Option<Result<T, Error>> {
         let is_slow = self.slow_until().is_some_and(|until| Instant::now() < until);
-        if is_slow || self.options.durable {
+        if is_slow || self.options.durable || self.pool.mode.network {
             return None;
         }
         let began = Instant::now();

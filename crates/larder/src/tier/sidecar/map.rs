@@ -15,6 +15,8 @@ pub(super) const AT_MAGIC: usize = 0;
 pub(super) const AT_IDENTITY: usize = 1;
 pub(super) const AT_EPOCH: usize = 2;
 pub(super) const AT_GENERATIONS_OVERFLOW: usize = 3;
+/// Three words: where the look for what is past its time has come to.
+pub(super) const AT_HAND: usize = 4;
 
 /// A word per hashed key: bumped whenever an entry of that key is written or removed.
 pub(super) const KEY_WORDS: usize = 4096;

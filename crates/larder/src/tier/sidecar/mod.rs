@@ -10,7 +10,7 @@ mod slots;
 use crate::stats::Event;
 use larder_core::QueryKey;
 use map::{
-    AT_COUNTERS, AT_EPOCH, AT_FREQUENCIES, AT_GENERATIONS, AT_GENERATIONS_OVERFLOW, AT_IDENTITY, AT_KEY_WORDS,
+    AT_COUNTERS, AT_EPOCH, AT_FREQUENCIES, AT_GENERATIONS, AT_GENERATIONS_OVERFLOW, AT_HAND, AT_IDENTITY, AT_KEY_WORDS,
     COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Look, Map,
 };
 use slots::Table;
@@ -210,6 +210,18 @@ impl Sidecar {
     pub(crate) fn scopes(&self) -> Vec<(String, String, u64)> {
         let map = self.map();
         GENERATIONS.all(&map).map(|((service, operation), at)| (service, operation, map.load(at))).collect()
+    }
+
+    /// Where the look for what is past its time has come to: by whoever maintains, one process at a time.
+    pub(crate) fn hand(&self) -> [i64; 3] {
+        let map = self.map();
+        [0, 1, 2].map(|place| map.load(AT_HAND + place).cast_signed())
+    }
+
+    /// It has come to here.
+    pub(crate) fn set_hand(&self, hand: [i64; 3]) {
+        let map = self.map();
+        (AT_HAND..).zip(hand).for_each(|(place, part)| map.word(place).store(part.cast_unsigned(), Release));
     }
 
     /// An entry was used.

@@ -78,10 +78,7 @@ fn cache_status(answer: &Answer, key: &str) -> String {
     text.push_str("larder; ");
     // Writing to a string does not fail.
     let _ = match &answer.how {
-        How::Hit { .. } | How::Stale { .. } => {
-            text.push_str("hit");
-            Ok(())
-        }
+        How::Hit { .. } | How::Stale { .. } => text.write_str("hit"),
         How::StaleOnError { status: Some(status), .. } => write!(text, "fwd=stale; fwd-status={}", status.as_u16()),
         How::StaleOnError { status: None, .. } => write!(text, "fwd=stale"),
         How::Miss { forward } => write!(text, "fwd={forward}; fwd-status={}", answer.status.as_u16()),

@@ -79,12 +79,12 @@ impl Sidecar {
     /// The words, unless the mapped file was removed, replaced or cut off.
     pub(crate) fn intact(&self) -> Option<View> {
         let map = self.newest();
-        let is_intact = match map.look() {
-            Look::Whole => !matches!(*map, Map::StandIn(_)),
-            Look::Unlinked => false,
-            Look::Cut => return Some(View(self.give_up(&map))).filter(|view| !matches!(*view.0, Map::StandIn(_))),
+        let map = match map.look() {
+            Look::Whole => map,
+            Look::Unlinked => return None,
+            Look::Cut => self.give_up(&map),
         };
-        is_intact.then_some(View(map))
+        (!matches!(*map, Map::StandIn(_))).then(|| View(map))
     }
 
     /// Tells this sidecar from those before it.

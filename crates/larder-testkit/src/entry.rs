@@ -58,7 +58,7 @@ pub fn entry(question: &str, body: &[u8], created: Timestamp) -> Entry {
 /// `record` with `body` in memory, of generation 0.
 #[must_use]
 pub fn with_body(record: Record, body: &[u8]) -> Entry {
-    Entry { record: record.into(), body: Body::Bytes(Bytes::copy_from_slice(body)), generation: 0 }
+    Entry { record: record.into(), body: Body::Bytes(Bytes::copy_from_slice(body)), generation: 0, removals: None }
 }
 
 /// Every byte of an entry's body, read from its file if it is one.

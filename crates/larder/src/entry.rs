@@ -20,6 +20,25 @@ pub struct Entry {
     /// The generation of (service, operation) that was current when the answer was asked for: a put is dropped when it
     /// is no longer current, so that an invalidation beats fills that began before it.
     pub generation: u64,
+    /// What [`Since::removals`] was then: a put is dropped when the key's answers were removed since. `None`: they were
+    /// not, or that does not matter; so in every entry out of a tier.
+    pub removals: Option<u64>,
+}
+
+/// What the cache knew of a question when its origin was asked: see [`crate::Cache::since`]. A generation alone (`From<u64>`)
+/// does not tell removals of single keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// The generation of its (service, operation).
+    pub generation: u64,
+    /// A number that is another one once answers of its key, or of a key that shares its word, were removed.
+    pub removals: Option<u64>,
+}
+
+impl From<u64> for Since {
+    fn from(generation: u64) -> Self {
+        Self { generation, removals: None }
+    }
 }
 
 /// A record that several hold. Cheap to clone.

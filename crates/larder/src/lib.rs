@@ -12,6 +12,6 @@ mod sync;
 pub mod tier;
 
 pub use cache::{Answer, Cache, Options};
-pub use entry::{Body, Entry, SharedRecord};
+pub use entry::{Body, Entry, SharedRecord, Since};
 pub use error::Error;
 pub use origin::{Origin, OriginAnswer, OriginError};

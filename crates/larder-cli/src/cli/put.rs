@@ -53,7 +53,7 @@ pub(crate) fn run(args: PutArgs, session: &Session) -> Outcome {
         session.output.say("reading the answer from the terminal; Ctrl-D ends it");
     }
     let cache = session.cache()?;
-    let generation = cache.generation(&plan.question.service, &plan.question.operation);
+    let since = cache.since(&plan.key, &plan.question.service, &plan.question.operation);
     let folder = cache.spool_folder().unwrap_or_else(std::env::temp_dir);
     let incoming = body::read(stdin().lock(), &folder)?;
     let document = Document {
@@ -63,7 +63,7 @@ pub(crate) fn run(args: PutArgs, session: &Session) -> Outcome {
         ttl_s: ttl.as_secs(),
     };
     let record = record(&plan, ttl, args.content_type, &incoming);
-    let kept = pollster::block_on(cache.put(record, incoming.body.clone(), generation, now()));
+    let kept = pollster::block_on(cache.put(record, incoming.body.clone(), since, now()));
     cache.close();
     kept?;
     if session.output.json {

@@ -3,7 +3,7 @@
 use super::{capture::Kept, judge::Keep};
 use crate::config::Settings;
 use larder::{
-    Body, Cache, Error,
+    Body, Cache, Error, Since,
     stats::Event,
     tier::{
         Selection,
@@ -74,7 +74,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// The store, open for keeping a run.
 pub(crate) struct Shelf {
     cache: Cache,
-    generation: u64,
+    since: Since,
 }
 
 impl Shelf {
@@ -84,8 +84,8 @@ impl Shelf {
         let opened = Cache::open_in_a_hurry(options, PATIENCE);
         match opened {
             Ok(cache) => {
-                let generation = cache.generation(&keep.matched.service, keep.matched.operation_name());
-                Some(Self { cache, generation })
+                let since = cache.since(&keep.plan.key, &keep.matched.service, keep.matched.operation_name());
+                Some(Self { cache, since })
             }
             Err(error) => {
                 tracing::debug!(%error, "the store cannot be opened: the tool runs uncached");
@@ -113,7 +113,7 @@ impl Shelf {
     pub(crate) fn put(&self, keep: &Keep, exit_code: u8, kept: Kept, elapsed_ms: u64) -> Result<(), Error> {
         let body = kept.body();
         let record = record(keep, &body, Head::Tool { exit_code, frames: kept.frames }, elapsed_ms);
-        pollster::block_on(self.cache.put(record, Body::Bytes(body), self.generation, now()))
+        pollster::block_on(self.cache.put(record, Body::Bytes(body), self.since, now()))
     }
 }
 

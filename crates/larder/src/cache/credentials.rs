@@ -1,6 +1,6 @@
 //! Credentials that an origin accepted lately: who may be given a shared answer (DESIGN §3).
 
-use crate::tier::Disk;
+use crate::tier::{Disk, sidecar::Sidecar};
 use larder_core::{Timestamp, share::CredentialDigest};
 use std::{
     collections::HashMap,
@@ -28,40 +28,57 @@ enum Word {
     Rejected(Timestamp),
 }
 
+/// What other processes have said.
+#[derive(Clone, Copy)]
+pub(crate) struct Witnesses<'a> {
+    /// Acceptances and refusals.
+    pub(crate) disk: Option<&'a Disk>,
+    /// Refusals, also those that could not be written.
+    pub(crate) sidecar: &'a Sidecar,
+}
+
+impl Witnesses<'_> {
+    /// When it was refused last. In the future: the clock was wrong then, and nobody knows when that was.
+    fn refused_at(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) -> Option<Timestamp> {
+        Some(self.sidecar.refused_at(origin, credential.as_str())).filter(|at| *at <= now.plus(SKEW))
+    }
+}
+
 impl Accepted {
-    pub(crate) fn keep(&self, disk: Option<&Disk>, origin: &str, credential: &CredentialDigest, now: Timestamp) {
-        let known = self.known(origin, credential);
-        if matches!(known, Some(Word::Accepted(at)) if vouches(at, now) && now.since(at) < LAG) {
+    pub(crate) fn keep(&self, others: &Witnesses<'_>, origin: &str, credential: &CredentialDigest, now: Timestamp) {
+        let (known, refused) = (self.known(origin, credential), others.refused_at(origin, credential, now));
+        if matches!(known, Some(Word::Accepted(at)) if vouches(at, refused, now) && now.since(at) < LAG) {
             return;
         }
         self.remember(origin, credential, Word::Accepted(now));
-        if let Some(disk) = disk {
+        if let Some(disk) = others.disk {
             disk.keep_accepted(origin, credential.as_str(), now, true);
         }
     }
 
     /// The origin refused the credential: what vouched for it does so no more.
-    pub(crate) fn forget(&self, disk: Option<&Disk>, origin: &str, credential: &CredentialDigest, now: Timestamp) {
+    pub(crate) fn forget(&self, others: &Witnesses<'_>, origin: &str, credential: &CredentialDigest, now: Timestamp) {
+        others.sidecar.refuse(origin, credential.as_str(), now, SKEW);
         self.remember(origin, credential, Word::Rejected(now));
-        if let Some(disk) = disk {
+        if let Some(disk) = others.disk {
             disk.keep_accepted(origin, credential.as_str(), now, false);
         }
     }
 
     pub(crate) fn is_accepted(
         &self,
-        disk: Option<&Disk>,
+        others: &Witnesses<'_>,
         origin: &str,
         credential: &CredentialDigest,
         now: Timestamp,
     ) -> bool {
-        let known = self.known(origin, credential);
-        if matches!(known, Some(Word::Accepted(at)) if vouches(at, now)) {
+        let (known, refused) = (self.known(origin, credential), others.refused_at(origin, credential, now));
+        if matches!(known, Some(Word::Accepted(at)) if vouches(at, refused, now)) {
             return true;
         }
         // Another process may have seen a later one.
-        let Some(at) = disk.and_then(|disk| disk.accepted_at(origin, credential.as_str())) else { return false };
-        if !vouches(at, now) || matches!(known, Some(Word::Rejected(then)) if at <= then) {
+        let Some(at) = others.disk.and_then(|disk| disk.accepted_at(origin, credential.as_str())) else { return false };
+        if !vouches(at, refused, now) || matches!(known, Some(Word::Rejected(then)) if at <= then) {
             return false;
         }
         self.remember(origin, credential, Word::Accepted(at));
@@ -82,20 +99,24 @@ impl Accepted {
     }
 }
 
-fn vouches(at: Timestamp, now: Timestamp) -> bool {
-    at <= now.plus(SKEW) && now.since(at) <= WINDOW
+fn vouches(at: Timestamp, refused: Option<Timestamp>, now: Timestamp) -> bool {
+    refused.is_none_or(|refused| refused <= at) && at <= now.plus(SKEW) && now.since(at) <= WINDOW
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn witnesses(sidecar: &Sidecar) -> Witnesses<'_> {
+        Witnesses { disk: None, sidecar }
+    }
+
     #[test]
     fn a_2xx_vouches_for_24_hours_for_this_origin_and_this_credential() {
-        let (accepted, now) = (Accepted::default(), Timestamp(1_700_000_000_000));
+        let (accepted, sidecar, now) = (Accepted::default(), Sidecar::private(), Timestamp(1_700_000_000_000));
         let [mine, other] = [1, 2].map(|byte| CredentialDigest::from_mac(&[byte; 32]));
-        assert!(!accepted.is_accepted(None, "https://a", &mine, now));
-        accepted.keep(None, "https://a", &mine, now);
+        assert!(!accepted.is_accepted(&witnesses(&sidecar), "https://a", &mine, now));
+        accepted.keep(&witnesses(&sidecar), "https://a", &mine, now);
         let day = Duration::from_secs(24 * 3600);
         for (origin, credential, at, expected) in [
             ("https://a", &mine, now, true),
@@ -106,18 +127,49 @@ mod tests {
             ("https://a", &mine, Timestamp(now.0 - 599_000), true),
             ("https://a", &mine, Timestamp(now.0 - 601_000), false),
         ] {
-            assert_eq!(accepted.is_accepted(None, origin, credential, at), expected, "{origin} {credential:?} {at:?}");
+            assert_eq!(
+                accepted.is_accepted(&witnesses(&sidecar), origin, credential, at),
+                expected,
+                "{origin} {credential:?} {at:?}"
+            );
         }
     }
 
     #[test]
     fn a_refusal_ends_it_and_the_next_2xx_begins_it_anew() {
-        let (accepted, now) = (Accepted::default(), Timestamp(1_700_000_000_000));
+        let (accepted, sidecar, now) = (Accepted::default(), Sidecar::private(), Timestamp(1_700_000_000_000));
         let mine = CredentialDigest::from_mac(&[1; 32]);
-        accepted.keep(None, "https://a", &mine, now);
-        accepted.forget(None, "https://a", &mine, now);
-        assert!(!accepted.is_accepted(None, "https://a", &mine, now));
-        accepted.keep(None, "https://a", &mine, now);
-        assert!(accepted.is_accepted(None, "https://a", &mine, now));
+        accepted.keep(&witnesses(&sidecar), "https://a", &mine, now);
+        accepted.forget(&witnesses(&sidecar), "https://a", &mine, now);
+        assert!(!accepted.is_accepted(&witnesses(&sidecar), "https://a", &mine, now));
+        accepted.keep(&witnesses(&sidecar), "https://a", &mine, now);
+        assert!(accepted.is_accepted(&witnesses(&sidecar), "https://a", &mine, now));
+    }
+
+    #[test]
+    fn what_one_process_saw_refused_no_other_one_trusts() {
+        let (sidecar, now) = (Sidecar::private(), Timestamp(1_700_000_000_000));
+        let (mine, others) = (CredentialDigest::from_mac(&[1; 32]), witnesses(&sidecar));
+        let [one, two] = [Accepted::default(), Accepted::default()];
+        one.keep(&others, "https://a", &mine, now);
+        let later = now.plus(Duration::from_secs(1));
+        two.forget(&others, "https://a", &mine, later);
+        assert!(!one.is_accepted(&others, "https://a", &mine, later));
+        one.keep(&others, "https://a", &mine, later.plus(Duration::from_secs(1)));
+        assert!(one.is_accepted(&others, "https://a", &mine, later.plus(Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn a_refusal_from_the_future_says_nothing() {
+        let (sidecar, now) = (Sidecar::private(), Timestamp(1_700_000_000_000));
+        let (mine, others) = (CredentialDigest::from_mac(&[1; 32]), witnesses(&sidecar));
+        let accepted = Accepted::default();
+        accepted.forget(&others, "https://a", &mine, now.plus(Duration::from_secs(3600)));
+        accepted.keep(&others, "https://a", &mine, now);
+        assert!(accepted.is_accepted(&others, "https://a", &mine, now));
+        let later = now.plus(Duration::from_secs(1));
+        accepted.forget(&others, "https://a", &mine, later);
+        assert!(!Accepted::default().is_accepted(&others, "https://a", &mine, later));
+        assert_eq!(sidecar.refused_at("https://a", mine.as_str()), later);
     }
 }

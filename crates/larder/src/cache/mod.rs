@@ -6,14 +6,14 @@ mod credentials;
 pub use answer::{Answer, AnswerBody, AnswerError, How};
 
 use crate::{
-    Body, Entry, Error,
+    Body, Entry, Error, Since,
     flight::Flights,
     stats::{Event, Statistics},
     tier::{Disk, Selection, Stack, Tier, Usage, sidecar::Sidecar},
 };
-use credentials::Accepted;
+use credentials::{Accepted, Witnesses};
 use futures_util::FutureExt as _;
-use larder_core::{Record, Timestamp, record::Want, share::CredentialDigest};
+use larder_core::{QueryKey, Record, Timestamp, record::Want, share::CredentialDigest};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// How a store is opened.
@@ -48,6 +48,10 @@ struct Inner {
 impl Inner {
     fn new(stack: Stack, disk: Option<Disk>, sidecar: Arc<Sidecar>) -> Self {
         Self { stack, disk, sidecar, accepted: Accepted::default() }
+    }
+
+    fn witnesses(&self) -> Witnesses<'_> {
+        Witnesses { disk: self.disk.as_ref(), sidecar: &self.sidecar }
     }
 }
 
@@ -99,13 +103,27 @@ impl Cache {
         Ok(self.inner.stack.find(want, now).await)
     }
 
-    /// Keeps an answer in every tier. `generation` is what [`Self::generation`] said before the origin was asked; an
-    /// answer whose operation was invalidated since is dropped in silence.
-    pub async fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> Result<(), Error> {
-        self.inner.stack.put(Entry { record: record.into(), body, generation }, now).await
+    /// Keeps an answer in every tier. `since` is what [`Self::since`] said before the origin was asked; an answer whose
+    /// operation was invalidated since then, or whose key's answers were removed, is dropped in silence.
+    pub async fn put(&self, record: Record, body: Body, since: impl Into<Since>, now: Timestamp) -> Result<(), Error> {
+        let Since { generation, removals } = since.into();
+        self.inner.stack.put(Entry { record: record.into(), body, generation, removals }, now).await
     }
 
-    /// The generation to hand to [`Self::put`], read before the origin is asked.
+    /// What to hand to [`Self::put`], read before the origin is asked.
+    #[must_use]
+    pub fn since(&self, key: &QueryKey, service: &str, operation: &str) -> Since {
+        let removals = Some(self.inner.sidecar.view().removals(key));
+        Since { generation: self.generation(service, operation), removals }
+    }
+
+    /// Whether answers of `key` were removed since then.
+    #[must_use]
+    pub fn is_removed(&self, key: &QueryKey, since: Since) -> bool {
+        since.removals.is_some_and(|then| then != self.inner.sidecar.view().removals(key))
+    }
+
+    /// The generation of (service, operation), which every invalidation of it raises.
     #[must_use]
     pub fn generation(&self, service: &str, operation: &str) -> u64 {
         let index = self.inner.disk.as_ref().and_then(|disk| disk.generation(service, operation).ok());
@@ -116,7 +134,7 @@ impl Cache {
     /// Removes what is selected from every tier; how many live entries that were.
     pub async fn remove(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
         if what.key.is_some() || what.prefix.is_some() {
-            self.flights.outdate(what.key.as_ref());
+            self.inner.sidecar.outdate(what.key.as_ref());
         }
         self.inner.stack.remove(what, now).await
     }
@@ -163,18 +181,18 @@ impl Cache {
 
     /// Remembers that `origin` gave this credential a 2xx.
     pub fn credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) {
-        self.inner.accepted.keep(self.inner.disk.as_ref(), origin, credential, now);
+        self.inner.accepted.keep(&self.inner.witnesses(), origin, credential, now);
     }
 
     /// Remembers that `origin` refused this credential (401, 403).
     pub fn credential_rejected(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) {
-        self.inner.accepted.forget(self.inner.disk.as_ref(), origin, credential, now);
+        self.inner.accepted.forget(&self.inner.witnesses(), origin, credential, now);
     }
 
     /// Whether `origin` gave this credential a 2xx in the last 24 hours.
     #[must_use]
     pub fn is_credential_accepted(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) -> bool {
-        self.inner.accepted.is_accepted(self.inner.disk.as_ref(), origin, credential, now)
+        self.inner.accepted.is_accepted(&self.inner.witnesses(), origin, credential, now)
     }
 
     /// The folder in which bodies that outgrow memory are gathered: on the file system of the store's bodies, so that a

@@ -117,8 +117,8 @@ impl Asking {
     /// How this call wants to fly. `seen`: the landings when the store was looked at.
     fn ticket(&self, seen: u64) -> Ticket<'_> {
         let question = &self.plan.question;
-        let generation = self.shelf.generation(&question.service, &question.operation);
-        Ticket { plan: &self.plan, alone: self.alone, trusted: self.trusted, seen, generation }
+        let since = self.shelf.since(&self.plan.key, &question.service, &question.operation);
+        Ticket { plan: &self.plan, alone: self.alone, trusted: self.trusted, seen, since }
     }
 
     /// The store's answer, if it may be given out. A store that fails is a miss.

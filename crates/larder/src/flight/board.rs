@@ -1,7 +1,10 @@
 //! The board: who is in the air, and who may come aboard.
 
 use super::{Flight, Limits, Phase, Place};
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::{
+    Since,
+    sync::{AtomicU64, Mutex, MutexGuard},
+};
 use larder_core::{QueryKey, judge::Plan};
 use std::{
     collections::HashMap,
@@ -17,9 +20,6 @@ pub struct Flights {
     /// Counts landings, spread by key: a caller that saw nothing in the store and finds no flight must look again if
     /// one landed in between.
     landings: PerKey,
-    /// Counts removals of single answers, spread by key: a flight from before one is not for those who come after it, and
-    /// what it brings is not kept. (Of operations and services the generation tells, to other processes, too.)
-    removals: PerKey,
     pub(super) airborne: watch::Sender<usize>,
 }
 
@@ -67,8 +67,8 @@ pub(crate) struct Ticket<'a> {
     pub(crate) trusted: bool,
     /// [`Flights::landings`] when the store was looked at.
     pub(crate) seen: u64,
-    /// The operation's generation since the caller came: what was asked for before is not for him.
-    pub(crate) generation: u64,
+    /// What the store knew since the caller came: what was asked for before an invalidation or a removal is not for him.
+    pub(crate) since: Since,
 }
 
 impl Flights {
@@ -88,28 +88,6 @@ impl Flights {
         self.landings.of(key).load(Ordering::Acquire)
     }
 
-    /// Answers of `key` (`None`: of any) are being removed: before they are, and again whenever that is said again.
-    pub(crate) fn outdate(&self, key: Option<&QueryKey>) {
-        let all = self.removals.0.iter().filter(|_| key.is_none());
-        all.chain(key.map(|key| self.removals.of(key))).for_each(|removals| {
-            removals.fetch_add(1, Ordering::AcqRel);
-        });
-    }
-
-    /// What a flight remembers: another number later means that answers of `key` were removed since.
-    pub(crate) fn removals(&self, key: &QueryKey) -> u64 {
-        self.removals.of(key).load(Ordering::Acquire)
-    }
-
-    fn is_outdated(&self, flight: &Flight) -> bool {
-        self.removals(&flight.place.key) != flight.removals
-    }
-
-    fn flight(&self, place: Place, ticket: Ticket<'_>, finish: bool, listeners: usize) -> Arc<Flight> {
-        let removals = self.removals(&place.key);
-        Arc::new(Flight::new(place, ticket, removals, finish, listeners))
-    }
-
     fn board(&self) -> MutexGuard<'_, HashMap<Place, Vec<Arc<Flight>>>> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,11 +97,11 @@ impl Flights {
         let plan = ticket.plan;
         let place = Place { key: plan.key, variant: plan.want.variant.clone() };
         if ticket.alone {
-            return Boarding::Lead(self.listen(&self.flight(place, ticket, plan.finish, 1)));
+            return Boarding::Lead(self.listen(&Arc::new(Flight::new(place, ticket, plan.finish, 1))));
         }
         let mut board = self.board();
         let fresh_call = plan.control.no_cache;
-        let found = board.get(&place).into_iter().flatten().find(|flight| !fresh_call && self.takes(flight, ticket));
+        let found = board.get(&place).into_iter().flatten().find(|flight| !fresh_call && flight.takes(ticket));
         if let Some(flight) = found {
             *flight.listeners() += 1;
             return Boarding::Follow(self.listen(flight));
@@ -131,7 +109,7 @@ impl Flights {
         if !fresh_call && self.landings(&plan.key) != ticket.seen {
             return Boarding::LookAgain;
         }
-        let flight = self.flight(place.clone(), ticket, plan.finish, 1);
+        let flight = Arc::new(Flight::new(place.clone(), ticket, plan.finish, 1));
         board.entry(place).or_default().push(Arc::clone(&flight));
         Boarding::Lead(self.listen(&flight))
     }
@@ -141,7 +119,7 @@ impl Flights {
         let place = Place { key: ticket.plan.key, variant: ticket.plan.want.variant.clone() };
         let board = self.board();
         let ending = |flight: &&Arc<Flight>| matches!(*flight.phase.borrow(), Phase::Committing(_));
-        let found = board.get(&place).into_iter().flatten().filter(ending).find(|flight| self.takes(flight, ticket))?;
+        let found = board.get(&place).into_iter().flatten().filter(ending).find(|flight| flight.takes(ticket))?;
         *found.listeners() += 1;
         Some(self.listen(found))
     }
@@ -151,10 +129,10 @@ impl Flights {
         let place = Place { key: ticket.plan.key, variant: ticket.plan.want.variant.clone() };
         let mut board = self.board();
         let flying = board.entry(place.clone()).or_default();
-        if flying.iter().any(|flight| !self.is_outdated(flight) && flight.suits(ticket)) {
+        if flying.iter().any(|flight| flight.suits(ticket)) {
             return None;
         }
-        let flight = self.flight(place, ticket, true, 0);
+        let flight = Arc::new(Flight::new(place, ticket, true, 0));
         flying.push(Arc::clone(&flight));
         Some(flight)
     }
@@ -167,10 +145,6 @@ impl Flights {
             self.landings.of(&flight.place.key).fetch_add(1, Ordering::Release);
         }
         flight.phase.send_replace(phase);
-    }
-
-    fn takes(&self, flight: &Flight, ticket: Ticket<'_>) -> bool {
-        !self.is_outdated(flight) && flight.takes(ticket)
     }
 
     fn listen(self: &Arc<Self>, flight: &Arc<Flight>) -> Listener {

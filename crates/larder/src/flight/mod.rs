@@ -16,7 +16,7 @@ pub use board::Flights;
 pub use shelf::Shelf;
 
 use crate::{
-    Entry, OriginAnswer, OriginError,
+    Entry, OriginAnswer, OriginError, Since,
     sync::{Mutex, MutexGuard, timeout},
 };
 use board::Ticket;
@@ -75,10 +75,9 @@ pub(crate) struct Flight {
     place: Place,
     /// The leader's credential: where answers are shared, the flight itself shows that the origin accepts it.
     credential: Option<CredentialDigest>,
-    /// The generation of its operation from before the origin was asked: who comes after an invalidation does not follow.
-    pub(crate) generation: u64,
-    /// [`Flights::removals`] of its key from before the origin was asked.
-    pub(crate) removals: u64,
+    /// From before the origin was asked: who comes after an invalidation or a removal does not follow, and what it brings is
+    /// not kept.
+    pub(crate) since: Since,
     /// Goes on when nobody listens.
     finish: bool,
     phase: watch::Sender<Phase>,
@@ -186,12 +185,11 @@ impl Streaming {
 }
 
 impl Flight {
-    fn new(place: Place, ticket: Ticket<'_>, removals: u64, finish: bool, listeners: usize) -> Self {
+    fn new(place: Place, ticket: Ticket<'_>, finish: bool, listeners: usize) -> Self {
         Self {
             place,
             credential: ticket.plan.credential.clone(),
-            generation: ticket.generation,
-            removals,
+            since: ticket.since,
             finish,
             phase: watch::Sender::new(Phase::Asking),
             abandoned: Notify::new(),
@@ -212,7 +210,7 @@ impl Flight {
 
     /// Whether a caller's question is answered by this flight, as far as that is known: `Vary` comes with the headers.
     fn suits(&self, ticket: Ticket<'_>) -> bool {
-        if self.generation < ticket.generation {
+        if self.since.generation < ticket.since.generation || self.since.removals != ticket.since.removals {
             return false;
         }
         match &*self.phase.borrow() {

@@ -249,17 +249,13 @@ impl Pilot {
         record: Record,
         body: Body,
     ) -> impl Future<Output = Result<bool, Error>> + Send + use<> {
-        let (shelf, flights, now) = (Arc::clone(&self.shelf), Arc::clone(&self.flights), self.now);
-        let (removals, generation, key) = (flight.removals, flight.generation, record.key);
+        let (shelf, now, since, key) = (Arc::clone(&self.shelf), self.now, flight.since, record.key);
         async move {
-            if flights.removals(&key) != removals {
-                return Ok(false);
-            }
             // Also what a tier failed to keep may be kept by another one.
-            let put = shelf.put(record, body, generation, now()).await;
-            let is_outdated = flights.removals(&key) != removals;
+            let put = shelf.put(record, body, since, now()).await;
+            let is_outdated = shelf.is_removed(&key, since);
             if is_outdated {
-                // The removal may have looked before it was there.
+                // A removal that could not wait for the store's lock may have looked before it was there.
                 shelf.forget(key, now()).await?;
             }
             put.map(|()| !is_outdated)

@@ -1,6 +1,6 @@
 //! What the engine needs of a store.
 
-use crate::{Body, Cache, Entry, Error, stats::Event, tier::Selection};
+use crate::{Body, Cache, Entry, Error, Since, stats::Event, tier::Selection};
 use futures_core::future::BoxFuture;
 use larder_core::{QueryKey, Record, Timestamp, record::Want, share::CredentialDigest};
 use std::path::PathBuf;
@@ -12,14 +12,18 @@ pub trait Shelf: Send + Sync + 'static {
     fn get<'a>(&'a self, want: &'a Want, now: Timestamp)
     -> BoxFuture<'a, Result<Option<(Entry, &'static str)>, Error>>;
 
-    /// Keeps an answer; returns when the local disk has it.
-    fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> BoxFuture<'_, Result<(), Error>>;
+    /// Keeps an answer, unless its operation was invalidated, or its key's answers removed, since its origin was asked;
+    /// returns when the local disk has it.
+    fn put(&self, record: Record, body: Body, since: Since, now: Timestamp) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Drops what is kept under `key`: the origin forbids to keep it any longer.
     fn forget(&self, key: QueryKey, now: Timestamp) -> BoxFuture<'_, Result<(), Error>>;
 
-    /// The generation to hand to [`Self::put`], read before the origin is asked.
-    fn generation(&self, service: &str, operation: &str) -> u64;
+    /// What to hand to [`Self::put`], read before the origin is asked.
+    fn since(&self, key: &QueryKey, service: &str, operation: &str) -> Since;
+
+    /// Whether answers of `key` were removed since then.
+    fn is_removed(&self, key: &QueryKey, since: Since) -> bool;
 
     /// Counts an event.
     fn count(&self, service: &str, operation: &str, event: Event);
@@ -52,8 +56,8 @@ impl Shelf for Cache {
         Box::pin(Self::get(self, want, now))
     }
 
-    fn put(&self, record: Record, body: Body, generation: u64, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(Self::put(self, record, body, generation, now))
+    fn put(&self, record: Record, body: Body, since: Since, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(Self::put(self, record, body, since, now))
     }
 
     fn forget(&self, key: QueryKey, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
@@ -61,8 +65,12 @@ impl Shelf for Cache {
         Box::pin(async move { self.remove(&what, now).await.map(drop) })
     }
 
-    fn generation(&self, service: &str, operation: &str) -> u64 {
-        Self::generation(self, service, operation)
+    fn since(&self, key: &QueryKey, service: &str, operation: &str) -> Since {
+        Self::since(self, key, service, operation)
+    }
+
+    fn is_removed(&self, key: &QueryKey, since: Since) -> bool {
+        Self::is_removed(self, key, since)
     }
 
     fn count(&self, service: &str, operation: &str, event: Event) {

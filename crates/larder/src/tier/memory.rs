@@ -196,6 +196,10 @@ impl Memory {
             return;
         }
         let _changing = self.change(&key);
+        // Whoever removes says so first, and then waits here.
+        if entry.removals.is_some_and(|then| then != self.sidecar.view().removals(&key)) {
+            return;
+        }
         let old = self.cache.peek(&key);
         let is_other = |form: &&Form| {
             form.word == token.word

@@ -1,7 +1,7 @@
 //! A store in memory that can be told to fail or to be slow.
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use larder::{Body, Entry, Error, flight::Shelf, stats::Event};
+use larder::{Body, Entry, Error, Since, flight::Shelf, stats::Event};
 use larder_core::{QueryKey, Record, Timestamp, record::Want, share::CredentialDigest};
 use larder_testkit::Gate;
 use std::{
@@ -71,7 +71,7 @@ impl Shelf for MemoryShelf {
         .boxed()
     }
 
-    fn put(&self, record: Record, body: Body, generation: u64, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+    fn put(&self, record: Record, body: Body, since: Since, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
         async move {
             self.putting.open();
             if let Some(gate) = &self.gate {
@@ -83,7 +83,12 @@ impl Shelf for MemoryShelf {
             if self.broken {
                 return Err(failure());
             }
-            let entry = Entry { record: record.into(), body: taken_over(body), generation };
+            let entry = Entry {
+                record: record.into(),
+                body: taken_over(body),
+                generation: since.generation,
+                removals: since.removals,
+            };
             self.entries.lock().unwrap().push(entry);
             Ok(())
         }
@@ -95,8 +100,12 @@ impl Shelf for MemoryShelf {
         async { Ok(()) }.boxed()
     }
 
-    fn generation(&self, _service: &str, _operation: &str) -> u64 {
-        0
+    fn since(&self, _key: &QueryKey, _service: &str, _operation: &str) -> Since {
+        Since::default()
+    }
+
+    fn is_removed(&self, _key: &QueryKey, _since: Since) -> bool {
+        false
     }
 
     fn count(&self, _service: &str, _operation: &str, event: Event) {

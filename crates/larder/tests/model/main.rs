@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
 // What the sources name as `crate::…`.
-use larder::{Answer, Body, Cache, Entry, Error, Origin, OriginAnswer, OriginError, SharedRecord, cache, stats, tier};
+use larder::{
+    Answer, Body, Cache, Entry, Error, Origin, OriginAnswer, OriginError, SharedRecord, Since, cache, stats, tier,
+};
 
 #[path = "../../src/flight/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the library uses and publishes it")]

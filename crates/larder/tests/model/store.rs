@@ -7,7 +7,7 @@ use crate::{
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use http::{HeaderMap, StatusCode};
 use larder::{
-    Body, Entry, Error, Origin, OriginAnswer, OriginError,
+    Body, Entry, Error, Origin, OriginAnswer, OriginError, Since,
     cache::{AnswerBody, AnswerError, How},
     stats::Event,
 };
@@ -45,6 +45,14 @@ pub(crate) struct Store {
     entries: Mutex<Vec<Entry>>,
     accepted: Mutex<HashSet<String>>,
     generation: AtomicU64,
+    removals: AtomicU64,
+}
+
+impl Store {
+    fn known(&self) -> Since {
+        let removals = self.removals.load(Ordering::SeqCst);
+        Since { generation: self.generation.load(Ordering::SeqCst), removals: Some(removals) }
+    }
 }
 
 impl Shelf for Store {
@@ -66,11 +74,12 @@ impl Shelf for Store {
         .boxed()
     }
 
-    fn put(&self, record: Record, body: Body, generation: u64, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
+    fn put(&self, record: Record, body: Body, since: Since, _now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
         async move {
             dawdle().await;
-            if generation == self.generation.load(Ordering::SeqCst) {
-                self.entries.lock().unwrap().push(Entry { record: record.into(), body, generation });
+            let Since { generation, removals } = since;
+            if since == self.known() {
+                self.entries.lock().unwrap().push(Entry { record: record.into(), body, generation, removals });
             }
             pause().await;
             Ok(())
@@ -87,8 +96,12 @@ impl Shelf for Store {
         .boxed()
     }
 
-    fn generation(&self, _service: &str, _operation: &str) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+    fn since(&self, _key: &QueryKey, _service: &str, _operation: &str) -> Since {
+        self.known()
+    }
+
+    fn is_removed(&self, _key: &QueryKey, since: Since) -> bool {
+        self.known().removals != since.removals
     }
 
     fn count(&self, _service: &str, _operation: &str, _event: Event) {}
@@ -182,6 +195,17 @@ impl World {
         let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
         pause().await;
         self.store.generation.fetch_add(1, Ordering::SeqCst);
+        pause().await;
+        version
+    }
+
+    /// The same by a removal of the one key, which deletes: through another process's cache, or this one's.
+    pub(crate) async fn write_and_remove(&self) -> usize {
+        let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        pause().await;
+        self.store.removals.fetch_add(1, Ordering::SeqCst);
+        pause().await;
+        self.store.entries.lock().unwrap().clear();
         pause().await;
         version
     }

@@ -18,8 +18,8 @@ fn who_comes_after_a_write_reads_it() {
             let writer = spawn({
                 let world = world.clone();
                 async move {
-                    for _ in 0..2 {
-                        let oldest = world.write().await;
+                    for by_key in [false, true] {
+                        let oldest = if by_key { world.write_and_remove().await } else { world.write().await };
                         let (_, version) = world.get(question()).await.unwrap().unwrap();
                         assert!(version >= oldest, "version {version} after the write of {oldest}");
                     }

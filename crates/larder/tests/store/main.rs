@@ -10,6 +10,7 @@ mod leftovers;
 mod lifetime;
 mod limits;
 mod processes;
+mod removed;
 mod runs;
 mod trials;
 mod trouble;

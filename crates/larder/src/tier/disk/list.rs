@@ -73,7 +73,12 @@ fn collect(rows: &mut rusqlite::Rows<'_>, now: Timestamp, all: &mut Vec<Listed>)
         if let Ok(record) = record
             && record.freshness(now) != Freshness::Gone
         {
-            let entry = Entry { record: record.into(), body: Body::Bytes(Bytes::new()), generation: unsigned(row, 3)? };
+            let entry = Entry {
+                record: record.into(),
+                body: Body::Bytes(Bytes::new()),
+                generation: unsigned(row, 3)?,
+                removals: None,
+            };
             all.push((row.get(0)?, entry));
         }
     }

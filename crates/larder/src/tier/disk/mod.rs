@@ -204,9 +204,18 @@ impl Inner {
     /// The same without waiting for a lock: `None`, and nothing done, where another process, or another thread, holds it, which
     /// says nothing about how long it will be held.
     fn write_at_once<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<Option<T>, Error> {
+        self.write_within(Duration::ZERO, work)
+    }
+
+    /// The same for who waits no longer than `patience`.
+    fn write_within<T>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Error> {
         self.may_write()?;
         self.with(|connection| {
-            connection.busy_timeout(Duration::ZERO)?;
+            connection.busy_timeout(patience)?;
             let done = match transact(connection, work) {
                 Err(Failure::Index(error)) if open::is_locked(&error) => None,
                 done => Some(done?),
@@ -348,10 +357,11 @@ impl Tier for Disk {
     fn remove<'a>(&'a self, what: &'a Selection, now: Timestamp) -> BoxFuture<'a, Result<u64, Error>> {
         let (inner, what) = (Arc::clone(&self.inner), what.clone());
         Box::pin(async move {
-            // An index that cannot be asked may have it.
-            if inner.has_none_of(&what).unwrap_or(false) {
+            if let Some(key) = what.key
+                && inner.clone().has_none_after_all(key).await
+            {
                 // What an index had that was begun anew since may be in the memory of others.
-                what.key.iter().for_each(|key| inner.sidecar.touch(key));
+                inner.sidecar.touch(&key);
                 return Ok(0);
             }
             let invalidates = what.key.is_none() && what.prefix.is_none();

@@ -159,7 +159,7 @@ impl Inner {
 
 fn hand_out(record: Record, body: Body, generation: u64, sidecar: &View) -> Entry {
     sidecar.used(&record.key);
-    Entry { record: record.into(), body, generation }
+    Entry { record: record.into(), body, generation, removals: None }
 }
 
 fn rows(connection: &Connection, select: &str, of: i64) -> rusqlite::Result<Vec<Row>> {

@@ -1,7 +1,7 @@
 //! Removing: single rows, keys, prefixes; services and operations by their generation.
 
 use super::{
-    Inner,
+    Inner, blocking,
     pool::Failure,
     row::{self, signed},
     runs,
@@ -14,9 +14,13 @@ use crate::{
 };
 use larder_core::{QueryKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::{sync::Arc, time::Duration};
 
 /// Rows in one transaction: a removal never holds the write lock for long.
 pub(super) const BATCH: usize = 100;
+
+/// Longer than a put holds the write lock.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// More than anybody invalidates while an index cannot be read.
 const LEAP: u64 = 1 << 20;
@@ -70,12 +74,30 @@ impl Inner {
         row::add_to_totals(transaction, -count, -rows.iter().map(|gone| gone.size).sum::<i64>())
     }
 
-    /// Whether `what` is one key that nothing is kept of: what a write through the gateway makes stale mostly is, and it
-    /// is told without the write lock. A put that is under way then comes after the removal.
-    pub(super) fn has_none_of(&self, what: &Selection) -> Result<bool, Error> {
-        let Some(key) = what.key.filter(|_| !self.pool.read_only) else { return Ok(false) };
-        let row = |connection: &mut Connection| Ok(row::has(connection, &key)?);
-        Ok(!runs::may_have(&self.paths.runs, &key) && !self.with(row)?)
+    /// Whether nothing is kept of `key`, nor will be by a put that began before its removal was told in the sidecar: what a
+    /// write through the gateway makes stale mostly is not kept. Puts look into the sidecar under the write lock: who has held
+    /// it knows of all that looked before. Nobody's write is held up for long to learn that; what a put brings that holds the
+    /// lock for longer is removed by whoever puts it ([`crate::flight`]).
+    pub(super) async fn has_none_after_all(self: Arc<Self>, key: QueryKey) -> bool {
+        if self.pool.read_only || runs::may_have(&self.paths.runs, &key) {
+            return false;
+        }
+        let has = move |connection: &Connection| Ok(row::has(connection, &key)?);
+        let told = self.in_place(|transaction| has(transaction));
+        let told = match told {
+            Some(Ok(has)) => Ok(has),
+            // The lock is held, for good, it may be; or nothing can be written: it may be read for all that.
+            _ => {
+                let inner = Arc::clone(&self);
+                blocking(move || {
+                    let told = inner.write_within(MOMENT, |transaction| has(transaction));
+                    told.ok().flatten().map_or_else(|| inner.with(|connection| has(connection)), Ok)
+                })
+                .await
+            }
+        };
+        // An index that cannot be asked may have it.
+        told.is_ok_and(|has| !has)
     }
 
     /// Removes what is selected; how many live entries that were. What is selected is dead when this returns, also when

@@ -64,7 +64,7 @@ fn put_as(disk: &Disk, question: &str, body: &[u8], change: impl FnOnce(&mut Rec
     change(&mut record);
     let generation = disk.generation("s", "o").unwrap();
     let (cid, body) = (record.body, Body::Bytes(body.to_vec().into()));
-    pollster::block_on(disk.put(Entry { record: record.into(), body, generation }, NOW)).unwrap();
+    pollster::block_on(disk.put(Entry { record: record.into(), body, generation, removals: None }, NOW)).unwrap();
     cid
 }
 
@@ -351,7 +351,7 @@ fn on_a_network_mount_no_put_is_made_in_place() {
     let folder = TempDir::new().unwrap();
     let disk = remote(folder.path());
     let (record, body) = (Record { key: QueryKey::of(b"a"), ..any() }, b"x");
-    let entry = Entry { record: record.into(), body: Body::Bytes(body.to_vec().into()), generation: 0 };
+    let entry = Entry { record: record.into(), body: Body::Bytes(body.to_vec().into()), generation: 0, removals: None };
     assert!(disk.inner.put_at_once(&entry).is_none());
     let local = TempDir::new().unwrap();
     assert!(Disk::open(&options(local.path())).unwrap().inner.put_at_once(&entry).is_some());

@@ -26,6 +26,7 @@ struct Prepared<'a> {
     /// The body, unless it is a file.
     inline: Option<Bytes>,
     generation: u64,
+    removals: Option<u64>,
 }
 
 /// What became of a put.
@@ -140,7 +141,7 @@ impl Inner {
             None
         };
         let (cid, form) = (RecordCid::of(&encoded), row::form_of(record));
-        Ok(Prepared { record, encoded, cid, form, inline, generation: entry.generation })
+        Ok(Prepared { record, encoded, cid, form, inline, generation: entry.generation, removals: entry.removals })
     }
 
     /// A tool's answer is also a file that is read without the index; written now, shown when the row is in.
@@ -155,10 +156,12 @@ impl Inner {
         runs::prepare(&self.paths.runs, &record.key, &prepared.form, &run)
     }
 
-    /// Keeps it, unless its (service, operation) was invalidated since the origin was asked.
+    /// Keeps it, unless its (service, operation) was invalidated, or answers of its key removed, since the origin was asked.
     fn insert(&self, transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<Kept, Failure> {
         let current = self.level_with(transaction, &new.record.service, &new.record.operation)?;
-        let is_new = new.generation >= current;
+        let key = &new.record.key;
+        let is_removed = new.removals.is_some_and(|then| then != self.sidecar.view().removals(key));
+        let is_new = new.generation >= current && !is_removed;
         if is_new {
             insert(transaction, new, current)?;
         }

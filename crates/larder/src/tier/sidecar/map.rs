@@ -17,6 +17,12 @@ pub(super) const AT_EPOCH: usize = 2;
 pub(super) const AT_GENERATIONS_OVERFLOW: usize = 3;
 /// Three words: where the look for what is past its time has come to.
 pub(super) const AT_HAND: usize = 4;
+/// Whether some process has taken up another sidecar in place of this one.
+pub(super) const AT_SUPERSEDED: usize = 7;
+
+/// Words for credentials that an origin refused, by hash: when the last one was.
+pub(super) const REFUSALS: usize = 256;
+pub(super) const AT_REFUSALS: usize = 256;
 
 /// A word per hashed key: bumped whenever an entry of that key is written or removed.
 pub(super) const KEY_WORDS: usize = 4096;
@@ -42,14 +48,19 @@ pub(super) const AT_FREQUENCIES: usize = AT_GENERATIONS + SLOTS * GENERATION_SLO
 
 /// All of it.
 pub(super) const WORDS: usize = AT_FREQUENCIES + FREQUENCY_WORDS;
-/// The file's length. larder never shrinks it; for others that do, see [`Map::is_whole`].
+/// The file's length. larder never shrinks it; for others that do, see [`Map::glance`].
 pub(super) const BYTES: u64 = (WORDS * 8) as u64;
 
 /// The words, shared or not.
 #[derive(Debug)]
 pub(super) enum Map {
     /// A mapped file; kept open to see whether it is still the one at its path.
-    Shared { words: memmap2::MmapRaw, file: File },
+    Shared {
+        words: memmap2::MmapRaw,
+        file: File,
+        /// The tick at which it was last looked whether the file still has a path.
+        looked: AtomicU64,
+    },
     /// This process alone: no file can be mapped here, or there is no store.
     Private(Box<[AtomicU64]>),
     /// In place of a file that was lost under this process, until the store takes up another one. It knows no generation.
@@ -89,13 +100,23 @@ impl Map {
         }
     }
 
-    /// Whether every word can be touched. Touching a page of a mapped file that was cut off kills the process (SIGBUS);
+    /// What can be said of the map before each use, for little. Touching a page of a mapped file that was cut off kills the process (SIGBUS);
     /// asking where it ends before every use costs as little as a system call can. A race remains: a file that is cut
     /// between this and the use that follows, which is microseconds for a word and some ten of them for a whole table.
-    pub(super) fn is_whole(&self) -> bool {
-        let Self::Shared { file, .. } = self else { return true };
-        // Nobody reads from this file: its position is nobody's. (`fstat` tells the same and takes twice as long.)
-        rustix::fs::seek(file, SeekFrom::End(0)) == Ok(BYTES)
+    /// Whether the file still has a path is asked once in a tick: it takes twice as long.
+    pub(super) fn glance(&self) -> Look {
+        let Self::Shared { file, looked, .. } = self else { return Look::Whole };
+        let now = tick();
+        if looked.load(Ordering::Relaxed) != now {
+            looked.store(now, Ordering::Relaxed);
+            return self.look();
+        }
+        // Nobody reads from this file: its position is nobody's.
+        match rustix::fs::seek(file, SeekFrom::End(0)) == Ok(BYTES) {
+            true if self.load(AT_SUPERSEDED) == 0 => Look::Whole,
+            true => Look::Unlinked,
+            false => Look::Cut,
+        }
     }
 
     /// Asks for the file's length and whether it still has a path, at once.
@@ -103,7 +124,7 @@ impl Map {
         let Self::Shared { file, .. } = self else { return Look::Whole };
         match rustix::fs::fstat(file) {
             Ok(found) if u64::try_from(found.st_size) != Ok(BYTES) => Look::Cut,
-            Ok(found) if found.st_nlink == 0 => Look::Unlinked,
+            Ok(found) if found.st_nlink == 0 || self.load(AT_SUPERSEDED) != 0 => Look::Unlinked,
             Ok(_) => Look::Whole,
             Err(_) => Look::Cut,
         }
@@ -116,8 +137,8 @@ impl Map {
             return Err(refuse());
         }
         let words = memmap2::MmapOptions::new().len(WORDS * 8).map_raw(&file)?;
-        let map = Self::Shared { words, file };
-        if map.load(AT_MAGIC) != MAGIC || map.load(AT_IDENTITY) == 0 {
+        let map = Self::Shared { words, file, looked: AtomicU64::new(0) };
+        if map.load(AT_MAGIC) != MAGIC || map.load(AT_IDENTITY) == 0 || map.load(AT_SUPERSEDED) != 0 {
             return Err(refuse());
         }
         Ok(map)
@@ -139,4 +160,15 @@ impl Map {
     pub(super) fn load(&self, place: usize) -> u64 {
         self.word(place).load(Ordering::Acquire)
     }
+}
+
+/// A number that is another one after some milliseconds: a clock that is read without a system call, and without asking the
+/// processor for its counter.
+fn tick() -> u64 {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::MonotonicCoarse;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(clock);
+    now.tv_sec.cast_unsigned() << 9 | now.tv_nsec.cast_unsigned() >> 21
 }

@@ -8,10 +8,10 @@ mod map;
 mod slots;
 
 use crate::stats::Event;
-use larder_core::QueryKey;
+use larder_core::{QueryKey, Timestamp};
 use map::{
     AT_COUNTERS, AT_EPOCH, AT_FREQUENCIES, AT_GENERATIONS, AT_GENERATIONS_OVERFLOW, AT_HAND, AT_IDENTITY, AT_KEY_WORDS,
-    COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Look, Map,
+    AT_REFUSALS, AT_SUPERSEDED, COUNTER_SLOT, FREQUENCY_WORDS, GENERATION_SLOT, KEY_WORDS, Look, Map, REFUSALS,
 };
 use slots::Table;
 use std::{
@@ -21,6 +21,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
+    time::Duration,
 };
 
 const COUNTERS: Table = Table { at: AT_COUNTERS, slot: COUNTER_SLOT };
@@ -28,6 +29,9 @@ const GENERATIONS: Table = Table { at: AT_GENERATIONS, slot: GENERATION_SLOT };
 
 /// Where everything is counted that has no slot of its own: the table is full or a name too long.
 pub(crate) const OTHER: &str = "(other)";
+
+/// The upper half of a key's word counts removals that somebody asked for, the lower one changes of entries.
+const REMOVAL: u64 = 1 << 32;
 
 /// What an entry in memory remembers to know later whether it is still the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +71,13 @@ impl Sidecar {
         Ok(())
     }
 
-    fn replace(&self, map: Map) {
-        *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
+    fn replace(&self, new: Map) {
+        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        if map.look() != Look::Cut && map.load(AT_IDENTITY) != new.load(AT_IDENTITY) {
+            // Others may still go by it.
+            map.word(AT_SUPERSEDED).store(1, Release);
+        }
+        *map = Arc::new(new);
     }
 
     /// Whether other processes see what is written here.
@@ -82,7 +91,7 @@ impl Sidecar {
         let map = match map.look() {
             Look::Whole => map,
             Look::Unlinked => return None,
-            Look::Cut => self.give_up(&map),
+            Look::Cut => self.give_up(&map, Look::Cut),
         };
         (!matches!(*map, Map::StandIn(_))).then(|| View(map))
     }
@@ -95,20 +104,25 @@ impl Sidecar {
     /// The words, for one use: whoever keeps them longer may touch what was cut off meanwhile.
     fn map(&self) -> Arc<Map> {
         let map = self.newest();
-        if map.is_whole() { map } else { self.give_up(&map) }
+        match map.glance() {
+            Look::Whole => map,
+            look => self.give_up(&map, look),
+        }
     }
 
     fn newest(&self) -> Arc<Map> {
         Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Goes on without a file that was cut off, unless somebody took up another one meanwhile.
-    fn give_up(&self, broken: &Arc<Map>) -> Arc<Map> {
+    /// Goes on without a file that was cut off or removed, unless somebody took up another one meanwhile.
+    fn give_up(&self, broken: &Arc<Map>, look: Look) -> Arc<Map> {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&map, broken) {
-            tracing::warn!(
-                "the store's sidecar has another size than it was made with: counts since the last fold are lost"
-            );
+            if look == Look::Cut {
+                tracing::warn!(
+                    "the store's sidecar has another size than it was made with: counts since the last fold are lost"
+                );
+            }
             *map = Arc::new(Map::stand_in());
         }
         Arc::clone(&map)
@@ -158,6 +172,28 @@ impl Sidecar {
     /// An entry of `key` was written or removed: after the index says so.
     pub(crate) fn touch(&self, key: &QueryKey) {
         self.map().word(key_word(key)).fetch_add(1, AcqRel);
+    }
+
+    /// `origin` refused the credential of this digest at `at`: known to every process at once, whoever holds the index. The
+    /// latest stays, unless it is later than `at` by more than `skew`.
+    pub(crate) fn refuse(&self, origin: &str, digest: &str, at: Timestamp, skew: Duration) {
+        let [at, latest] = [at, at.plus(skew)].map(|time| u64::try_from(time.0).unwrap_or(0));
+        let newer = |known| (known < at || known > latest).then_some(at);
+        let _older = self.map().word(refusal(origin, digest)).fetch_update(AcqRel, Acquire, newer);
+    }
+
+    /// When the last credential was refused that shares this one's word.
+    pub(crate) fn refused_at(&self, origin: &str, digest: &str) -> Timestamp {
+        Timestamp(self.map().load(refusal(origin, digest)).cast_signed())
+    }
+
+    /// Answers of `key` (`None`: of any) are about to be removed: before they are.
+    pub(crate) fn outdate(&self, key: Option<&QueryKey>) {
+        let map = self.map();
+        let all = (0..KEY_WORDS).map(|place| AT_KEY_WORDS + place).filter(|_| key.is_none());
+        for word in all.chain(key.map(key_word)) {
+            map.word(word).fetch_add(REMOVAL, AcqRel);
+        }
     }
 
     /// The generation of (service, operation): the sum over everything, the service, the operation, both (each only ever
@@ -247,7 +283,17 @@ impl View {
             map.word(AT_EPOCH).fetch_add(1, AcqRel);
         }
         // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
-        Token { word: map.load(key_word(key)) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+        Token { word: map.load(key_word(key)) % REMOVAL ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+    }
+
+    /// What a question remembers whose origin is asked: another number later means that answers of `key` were removed since,
+    /// or that nobody knows.
+    pub(crate) fn removals(&self, key: &QueryKey) -> u64 {
+        let map = &self.0;
+        if matches!(**map, Map::StandIn(_)) {
+            map.word(key_word(key)).fetch_add(REMOVAL, AcqRel);
+        }
+        map.load(AT_IDENTITY) << 32 | map.load(key_word(key)) >> 32
     }
 
     /// The generations of the four scopes that hold (service, operation), as far as they are known here: in the order of
@@ -281,6 +327,10 @@ impl View {
 fn number(key: &QueryKey, from: usize) -> usize {
     let digest = key.digest();
     (0..7).fold(0, |number, place| number << 8 | usize::from(digest[(from + place) % digest.len()]))
+}
+
+fn refusal(origin: &str, digest: &str) -> usize {
+    AT_REFUSALS + usize::try_from(slots::hash(origin, digest) % REFUSALS as u64).unwrap_or(0)
 }
 
 fn key_word(key: &QueryKey) -> usize {

@@ -69,7 +69,7 @@ impl Table {
 }
 
 /// FNV-1a over both names, framed; never 0, which marks a free slot. Two names of one hash would share their counters.
-fn hash(service: &str, operation: &str) -> u64 {
+pub(super) fn hash(service: &str, operation: &str) -> u64 {
     let bytes = service.bytes().chain([0]).chain(operation.bytes());
     let hash =
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));

@@ -34,13 +34,12 @@ const UNREFERENCED: Duration = Duration::from_secs(3600);
 impl Inner {
     /// Whether there is more in the store than its limits allow.
     pub(super) fn is_too_full(&self) -> bool {
-        self.with(|connection| Ok(self.exceeds_limits(connection)?)).unwrap_or_default()
+        self.with(|connection| Ok(self.is_beyond_limits(row::totals(connection)?))).unwrap_or_default()
     }
 
-    /// The same, in a transaction that is under way.
-    pub(super) fn exceeds_limits(&self, connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
-        let (entries, bytes) = (self.options.max_entries, self.options.max_bytes);
-        Ok((entries > 0 || bytes > 0) && exceeds(row::totals(connection)?, entries, bytes))
+    /// Whether so many entries and bytes are more than there may be.
+    pub(super) fn is_beyond_limits(&self, totals: (u64, u64)) -> bool {
+        exceeds(totals, self.options.max_entries, self.options.max_bytes)
     }
 
     /// Whether nobody has looked at the folders for an hour: short-lived processes alone never put often enough.

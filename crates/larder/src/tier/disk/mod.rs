@@ -6,6 +6,7 @@ mod filesystem;
 mod fold;
 mod generations;
 mod list;
+mod log;
 mod maintain;
 mod open;
 mod pool;

@@ -1,7 +1,7 @@
 //! Opening the index: made under a lock and by rename, moved aside when it is broken, tried again while it is locked.
 
 use super::{
-    filesystem,
+    filesystem, log,
     schema::{APPLICATION_ID, CREATE, VERSION},
     trust,
 };
@@ -81,6 +81,11 @@ pub(super) struct Mode {
 impl Mode {
     pub(super) fn at(root: &Path, durable: bool, patience: Duration) -> Self {
         Self { durable, network: filesystem::is_remote(root), patience }
+    }
+
+    /// Whether a commit is one write: what is synced at once is split where sectors end.
+    fn gathers(self) -> bool {
+        !self.durable && !self.network
     }
 }
 
@@ -171,7 +176,10 @@ pub(super) fn connect(index: &Path, mode: Mode) -> rusqlite::Result<Connection> 
 
 fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(index, flags)?;
+    let connection = match mode.gathers() && log::is_registered() {
+        true => Connection::open_with_flags_and_vfs(index, flags, log::NAME)?,
+        false => Connection::open_with_flags(index, flags)?,
+    };
     connection.busy_timeout(mode.patience)?;
     connection.set_prepared_statement_cache_capacity(64);
     keep_plans(&connection)?;
@@ -182,7 +190,7 @@ fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let synchronous = if mode.durable { "FULL" } else { "NORMAL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 33554432;
-         PRAGMA cache_size = -8192; PRAGMA trusted_schema = OFF;"
+         PRAGMA cache_size = -8192; PRAGMA cache_spill = OFF; PRAGMA trusted_schema = OFF;"
     ))?;
     Ok(connection)
 }

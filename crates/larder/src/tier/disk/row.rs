@@ -62,15 +62,15 @@ pub(super) fn raise(connection: &Connection, service: &str, operation: &str, n: 
 
 /// The number of (service, operation), given out when it is first seen.
 pub(super) fn operation(connection: &Connection, service: &str, name: &str) -> rusqlite::Result<i64> {
-    let select = "SELECT id FROM operation WHERE service = ?1 AND name = ?2";
-    let known = connection.prepare_cached(select)?.query_row([service, name], |row| row.get(0)).optional()?;
-    if let Some(id) = known {
-        // The name comes from the index, every reader goes by the table: where the two disagree nothing would be found.
-        let exists = "SELECT 1 FROM operation NOT INDEXED WHERE id = ?1 AND service = ?2 AND name = ?3";
-        return match connection.prepare_cached(exists)?.exists(params![id, service, name])? {
-            true => Ok(id),
-            false => Err(corrupt("an operation is in its index and not in its table")),
-        };
+    // The name comes from the index, every reader goes by the table: where the two disagree nothing would be found.
+    let select = "SELECT i.id, t.id IS NOT NULL FROM operation i LEFT JOIN operation t NOT INDEXED
+        ON t.id = i.id AND t.service = ?1 AND t.name = ?2 WHERE i.service = ?1 AND i.name = ?2";
+    let mut statement = connection.prepare_cached(select)?;
+    let known = statement.query_row([service, name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    match known {
+        Some((id, true)) => return Ok(id),
+        Some((_, false)) => return Err(corrupt("an operation is in its index and not in its table")),
+        None => {}
     }
     connection.prepare_cached("INSERT INTO operation(service, name) VALUES(?1, ?2)")?.execute([service, name])?;
     Ok(connection.last_insert_rowid())
@@ -80,6 +80,12 @@ pub(super) fn operation(connection: &Connection, service: &str, name: &str) -> r
 fn corrupt(what: &str) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     rusqlite::Error::SqliteFailure(code, Some(what.to_owned()))
+}
+
+/// The revision of the generations, entries, bytes.
+pub(super) fn state(connection: &Connection) -> rusqlite::Result<(i64, u64, u64)> {
+    let mut statement = connection.prepare_cached("SELECT revision, entries, bytes FROM total")?;
+    statement.query_row([], |row| Ok((row.get(0)?, unsigned(row, 1)?, unsigned(row, 2)?)))
 }
 
 /// Entries and bytes.

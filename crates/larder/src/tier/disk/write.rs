@@ -158,19 +158,19 @@ impl Inner {
 
     /// Keeps it, unless its (service, operation) was invalidated, or answers of its key removed, since the origin was asked.
     fn insert(&self, transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<Kept, Failure> {
-        let current = self.level_with(transaction, &new.record.service, &new.record.operation)?;
+        let (revision, entries, bytes) = row::state(transaction)?;
+        let current = self.level_with(transaction, revision, new.record)?;
         let key = &new.record.key;
         let is_removed = new.removals.is_some_and(|then| then != self.sidecar.view().removals(key));
         let is_new = new.generation >= current && !is_removed;
-        if is_new {
-            insert(transaction, new, current)?;
-        }
-        Ok(Kept { is_new, is_too_full: self.exceeds_limits(transaction)? })
+        let added = if is_new { insert(transaction, new, current)? } else { (0, 0) };
+        let totals = (entries.saturating_add_signed(added.0), bytes.saturating_add_signed(added.1));
+        Ok(Kept { is_new, is_too_full: self.is_beyond_limits(totals) })
     }
 
-    /// The generation that is current for (service, operation), also in the index from here on.
-    fn level_with(&self, transaction: &Transaction<'_>, service: &str, operation: &str) -> Result<u64, Failure> {
-        let scopes = self.scopes(transaction)?;
+    /// The generation that is current for a record's operation, also in the index from here on.
+    fn level_with(&self, transaction: &Transaction<'_>, revision: i64, of: &Record) -> Result<u64, Failure> {
+        let (scopes, service, operation) = (self.scopes_at(transaction, revision)?, &of.service, &of.operation);
         let current = scopes.current(&self.sidecar.view(), service, operation);
         if scopes.sum(service, operation) < current {
             self.tell_generations(transaction)?;
@@ -179,7 +179,8 @@ impl Inner {
     }
 }
 
-fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Result<(), Failure> {
+/// How many entries and bytes were added.
+fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Result<(i64, i64), Failure> {
     let record = new.record;
     let size = signed(new.encoded.len() as u64 + record.body_len + ROW_OVERHEAD);
     let before = Before::look(transaction, new)?;
@@ -211,8 +212,9 @@ fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Re
             &new.encoded,
             new.inline.as_deref(),
         ])?;
-    row::add_to_totals(transaction, i64::from(before.old.is_none()), size - before.old.map_or(0, |(_, size)| size))?;
-    Ok(())
+    let added = (i64::from(before.old.is_none()), size - before.old.map_or(0, |(_, size)| size));
+    row::add_to_totals(transaction, added.0, added.1)?;
+    Ok(added)
 }
 
 impl Before {

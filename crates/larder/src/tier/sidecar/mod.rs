@@ -283,7 +283,7 @@ impl View {
             map.word(AT_EPOCH).fetch_add(1, AcqRel);
         }
         // A sidecar that was made anew begins at 0 again: its words are not those of the one before.
-        Token { word: map.load(key_word(key)) % REMOVAL ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
+        Token { word: (map.load(key_word(key)) % REMOVAL) ^ map.load(AT_IDENTITY), epoch: map.load(AT_EPOCH) }
     }
 
     /// What a question remembers whose origin is asked: another number later means that answers of `key` were removed since,

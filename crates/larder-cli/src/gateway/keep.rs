@@ -10,6 +10,8 @@ use super::{
     respond,
     trace::{self, Outcome},
 };
+use http::Method;
+use larder::Answer;
 use larder_core::judge::Verdict;
 use std::sync::Arc;
 
@@ -31,9 +33,10 @@ pub(super) async fn answer(gateway: &Gateway, asked: Asked) -> Result<Reply, Fai
 
 async fn keep(gateway: &Gateway, asked: Asked, judged: Judged, unknown: Option<Unknown>) -> Result<Reply, Failure> {
     let service = &asked.head.service;
-    let origin = Upstreamed { client: gateway.client.clone(), head: asked.head.clone(), body: asked.body.clone() };
-    let answer = gateway.cache.answer(Arc::clone(&judged.plan), Box::new(origin), super::now).await;
-    let answer = answer.map_err(|error| Failure::no_answer(&service.name, &service.upstream, &error))?;
+    let answer = match at_hand(gateway, &asked, &judged) {
+        Some(answer) => answer,
+        None => ask(gateway, &asked, &judged).await?,
+    };
     let how = respond::word(&answer.how);
     let mut reply = respond::reply(answer, &judged.key, &asked.head);
     if trace::is_read() {
@@ -44,4 +47,16 @@ async fn keep(gateway: &Gateway, asked: Asked, judged: Judged, unknown: Option<U
         gateway.memo.keep(&unknown, &asked.head, &asked.body, judged);
     }
     Ok(reply)
+}
+
+/// Most answers to what is asked often.
+fn at_hand(gateway: &Gateway, asked: &Asked, judged: &Judged) -> Option<Answer> {
+    (asked.head.method != Method::HEAD).then(|| gateway.cache.at_hand(&judged.plan, super::now())).flatten()
+}
+
+async fn ask(gateway: &Gateway, asked: &Asked, judged: &Judged) -> Result<Answer, Failure> {
+    let service = &asked.head.service;
+    let origin = Upstreamed { client: gateway.client.clone(), head: asked.head.clone(), body: asked.body.clone() };
+    let answer = gateway.cache.answer(Arc::clone(&judged.plan), Box::new(origin), super::now).await;
+    answer.map_err(|error| Failure::no_answer(&service.name, &service.upstream, &error))
 }

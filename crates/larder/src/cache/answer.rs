@@ -2,12 +2,16 @@
 
 use crate::{
     Cache, Origin, OriginError,
-    flight::{Flights, Limits, Shelf, answer},
+    flight::{Flights, Limits, Shelf, answer, ask::is_trusted, serve},
+    stats::Event,
 };
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
-use larder_core::{Timestamp, judge::Plan};
+use larder_core::{
+    Record, Timestamp,
+    judge::{Plan, Use, judge_stored},
+};
 use std::sync::Arc;
 
 /// Where an answer came from, in the words of RFC 9211.
@@ -79,6 +83,22 @@ impl Cache {
     ) -> Result<Answer, AnswerError> {
         let shelf: Arc<dyn Shelf> = Arc::new(self.clone());
         answer(shelf, &self.flights, plan.into(), origin, now).await
+    }
+
+    /// A fresh answer that memory has for `plan`, counted as the hit that it is: what [`Self::answer`] would give for a request
+    /// with another method than HEAD, at once and without an origin in hand. `None`: only that can tell.
+    #[must_use]
+    pub fn at_hand(&self, plan: &Plan, now: Timestamp) -> Option<Answer> {
+        if !is_trusted(self, plan, now) {
+            return None;
+        }
+        let is_good =
+            |record: &Record| serve::is_servable(record) && judge_stored(record, &plan.control, now) == Use::Serve;
+        let (entry, view) = self.inner.stack.at_hand(&plan.want, now, is_good)?;
+        // By the words at hand: another look at them would be another system call.
+        let question = &plan.question;
+        view.count_all(&question.service, &question.operation, &[Event::Hit, Event::ApiCallSaved], 1);
+        Some(serve::stored(entry, How::Hit { tier: "memory" }, now, false))
     }
 
     /// Waits until no flight is in the air: answers that are finished although nobody listens any more are kept then.

@@ -11,8 +11,8 @@ use super::{
     trace::{self, Outcome},
 };
 use http::Method;
-use larder::Answer;
-use larder_core::judge::Verdict;
+use larder::{Answer, Entry};
+use larder_core::{Timestamp, judge::Verdict};
 use std::sync::Arc;
 
 /// Answers from the store or the upstream.
@@ -32,13 +32,19 @@ pub(super) async fn answer(gateway: &Gateway, asked: Asked) -> Result<Reply, Fai
 }
 
 async fn keep(gateway: &Gateway, asked: Asked, judged: Judged, unknown: Option<Unknown>) -> Result<Reply, Failure> {
-    let service = &asked.head.service;
-    let answer = match at_hand(gateway, &asked, &judged) {
-        Some(answer) => answer,
-        None => ask(gateway, &asked, &judged).await?,
+    let (service, now) = (&asked.head.service, super::now());
+    let (mut reply, how) = match at_hand(gateway, &asked, &judged, now) {
+        // What is remembered comes again.
+        Some(entry) if unknown.is_none() => (judged.said.reply(entry, now, &judged.key, &asked.head), respond::HIT),
+        found => {
+            let answer = match found {
+                Some(entry) => Answer::at_hand(entry, now),
+                None => ask(gateway, &asked, &judged).await?,
+            };
+            let how = respond::word(&answer.how);
+            (respond::reply(answer, &judged.key, &asked.head), how)
+        }
     };
-    let how = respond::word(&answer.how);
-    let mut reply = respond::reply(answer, &judged.key, &asked.head);
     if trace::is_read() {
         let operation = Some(judged.plan.question.operation.clone());
         reply.extensions_mut().insert(Outcome { service: service.name.clone(), operation, how });
@@ -50,8 +56,8 @@ async fn keep(gateway: &Gateway, asked: Asked, judged: Judged, unknown: Option<U
 }
 
 /// Most answers to what is asked often.
-fn at_hand(gateway: &Gateway, asked: &Asked, judged: &Judged) -> Option<Answer> {
-    (asked.head.method != Method::HEAD).then(|| gateway.cache.at_hand(&judged.plan, super::now())).flatten()
+fn at_hand(gateway: &Gateway, asked: &Asked, judged: &Judged, now: Timestamp) -> Option<Entry> {
+    (asked.head.method != Method::HEAD).then(|| gateway.cache.at_hand(&judged.plan, now)).flatten()
 }
 
 async fn ask(gateway: &Gateway, asked: &Asked, judged: &Judged) -> Result<Answer, Failure> {

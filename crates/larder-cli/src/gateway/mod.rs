@@ -18,6 +18,7 @@ mod own;
 mod recognise;
 mod rescue;
 mod respond;
+mod said;
 pub(crate) mod server;
 mod spool;
 mod stack;

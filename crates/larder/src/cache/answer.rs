@@ -1,7 +1,7 @@
 //! Answering a plan: lookup → single flight → origin → store.
 
 use crate::{
-    Cache, Origin, OriginError,
+    Cache, Entry, Origin, OriginError,
     flight::{Flights, Limits, Shelf, answer, ask::is_trusted, serve},
     stats::Event,
 };
@@ -72,6 +72,14 @@ pub enum AnswerBody {
     Stream(BoxStream<'static, Result<Bytes, OriginError>>),
 }
 
+impl Answer {
+    /// What [`Cache::at_hand`] found.
+    #[must_use]
+    pub fn at_hand(entry: Entry, now: Timestamp) -> Self {
+        serve::stored(entry, How::Hit { tier: "memory" }, now, false)
+    }
+}
+
 impl Cache {
     /// Answers `plan`: lookup → single flight → `origin` → store. `now` is a clock, read at each step.
     /// `Err` only where neither the origin nor a stale entry could answer, or `only-if-cached` found nothing.
@@ -85,10 +93,11 @@ impl Cache {
         answer(shelf, &self.flights, plan.into(), origin, now).await
     }
 
-    /// A fresh answer that memory has for `plan`, counted as the hit that it is: what [`Self::answer`] would give for a request
-    /// with another method than HEAD, at once and without an origin in hand. `None`: only that can tell.
+    /// A fresh entry that memory has for `plan`, counted as the hit that it is: [`Answer::at_hand`] makes of it what
+    /// [`Self::answer`] would give for a request with another method than HEAD, at once and without an origin in hand. `None`:
+    /// only that can tell.
     #[must_use]
-    pub fn at_hand(&self, plan: &Plan, now: Timestamp) -> Option<Answer> {
+    pub fn at_hand(&self, plan: &Plan, now: Timestamp) -> Option<Entry> {
         if !is_trusted(self, plan, now) {
             return None;
         }
@@ -98,7 +107,7 @@ impl Cache {
         // By the words at hand: another look at them would be another system call.
         let question = &plan.question;
         view.count_all(&question.service, &question.operation, &[Event::Hit, Event::ApiCallSaved], 1);
-        Some(serve::stored(entry, How::Hit { tier: "memory" }, now, false))
+        Some(entry)
     }
 
     /// Waits until no flight is in the air: answers that are finished although nobody listens any more are kept then.

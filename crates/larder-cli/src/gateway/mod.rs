@@ -5,6 +5,7 @@
 //! [`greeting`] says what to do next.
 
 mod accept;
+mod alarm;
 mod forward;
 mod gather;
 pub(crate) mod greeting;

@@ -2,6 +2,7 @@
 
 use super::{
     Door,
+    alarm::Alarm,
     listen::{Bound, SocketFile},
     stack,
     workers::Workers,
@@ -10,7 +11,7 @@ use crate::net::{BoxError, MAX_HEADERS};
 use futures_core::future::BoxFuture;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::TokioIo,
     server::graceful::{GracefulConnection, GracefulShutdown},
 };
 use std::{convert::Infallible, io, net, os::unix, sync::Arc, time::Duration};
@@ -139,6 +140,6 @@ fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         async move { Ok::<_, Infallible>(stack::answer(&door, request).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_headers(MAX_HEADERS);
+    builder.timer(Alarm::default()).header_read_timeout(HEADERS).max_headers(MAX_HEADERS);
     builder.serve_connection(TokioIo::new(stream), service)
 }

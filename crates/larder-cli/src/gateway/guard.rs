@@ -5,9 +5,11 @@
 //! refused before anything else is looked at.
 
 use super::{Door, rescue::Failure};
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header, uri::Authority};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header, uri::Authority};
 use hyper::body::Incoming;
 use std::net::IpAddr;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The layer.
 pub(super) fn refuse_foreign(door: &Door, request: &Request<Incoming>) -> Result<(), Failure> {
@@ -100,7 +102,7 @@ fn comes_from_a_page(headers: &HeaderMap, host: &str) -> bool {
     };
     let foreign_origin = headers.get_all(header::ORIGIN).iter().any(|origin| !own(origin));
     let foreign_site =
-        headers.get_all("sec-fetch-site").iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+        headers.get_all(SEC_FETCH_SITE).iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     foreign_origin || foreign_site
 }
 

@@ -10,7 +10,9 @@ use super::{
     respond,
     trace::{self, Outcome},
 };
-use larder_core::judge::Verdict;
+use http::Method;
+use larder::{Answer, Entry};
+use larder_core::{Timestamp, judge::Verdict};
 use std::sync::Arc;
 
 /// Answers from the store or the upstream.
@@ -30,12 +32,19 @@ pub(super) async fn answer(gateway: &Gateway, asked: Asked) -> Result<Reply, Fai
 }
 
 async fn keep(gateway: &Gateway, asked: Asked, judged: Judged, unknown: Option<Unknown>) -> Result<Reply, Failure> {
-    let service = &asked.head.service;
-    let origin = Upstreamed { client: gateway.client.clone(), head: asked.head.clone(), body: asked.body.clone() };
-    let answer = gateway.cache.answer(Arc::clone(&judged.plan), Box::new(origin), super::now).await;
-    let answer = answer.map_err(|error| Failure::no_answer(&service.name, &service.upstream, &error))?;
-    let how = respond::word(&answer.how);
-    let mut reply = respond::reply(answer, &judged.key, &asked.head);
+    let (service, now) = (&asked.head.service, super::now());
+    let (mut reply, how) = match at_hand(gateway, &asked, &judged, now) {
+        // What is remembered comes again.
+        Some(entry) if unknown.is_none() => (judged.said.reply(entry, now, &judged.key, &asked.head), respond::HIT),
+        found => {
+            let answer = match found {
+                Some(entry) => Answer::at_hand(entry, now),
+                None => ask(gateway, &asked, &judged).await?,
+            };
+            let how = respond::word(&answer.how);
+            (respond::reply(answer, &judged.key, &asked.head), how)
+        }
+    };
     if trace::is_read() {
         let operation = Some(judged.plan.question.operation.clone());
         reply.extensions_mut().insert(Outcome { service: service.name.clone(), operation, how });
@@ -44,4 +53,16 @@ async fn keep(gateway: &Gateway, asked: Asked, judged: Judged, unknown: Option<U
         gateway.memo.keep(&unknown, &asked.head, &asked.body, judged);
     }
     Ok(reply)
+}
+
+/// Most answers to what is asked often.
+fn at_hand(gateway: &Gateway, asked: &Asked, judged: &Judged, now: Timestamp) -> Option<Entry> {
+    (asked.head.method != Method::HEAD).then(|| gateway.cache.at_hand(&judged.plan, now)).flatten()
+}
+
+async fn ask(gateway: &Gateway, asked: &Asked, judged: &Judged) -> Result<Answer, Failure> {
+    let service = &asked.head.service;
+    let origin = Upstreamed { client: gateway.client.clone(), head: asked.head.clone(), body: asked.body.clone() };
+    let answer = gateway.cache.answer(Arc::clone(&judged.plan), Box::new(origin), super::now).await;
+    answer.map_err(|error| Failure::no_answer(&service.name, &service.upstream, &error))
 }

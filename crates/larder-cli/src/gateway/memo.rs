@@ -4,7 +4,7 @@
 //! plans. Equal means every byte of method, path, query, headers and body: a hash only says where to look. What is
 //! remembered holds credentials; it is wiped when it is forgotten.
 
-use super::{gather::Gathered, recognise::Head};
+use super::{gather::Gathered, recognise::Head, said::Said};
 use foldhash::fast::RandomState;
 use larder_core::{judge::Plan, secret::Secret};
 use std::{
@@ -36,11 +36,13 @@ pub(super) struct Judged {
     pub(super) plan: Arc<Plan>,
     /// The question's key, as text: every answer says it.
     pub(super) key: Arc<str>,
+    /// What was said last.
+    pub(super) said: Arc<Said>,
 }
 
 impl From<Box<Plan>> for Judged {
     fn from(plan: Box<Plan>) -> Self {
-        Self { key: plan.key.to_string().into(), plan: plan.into() }
+        Self { key: plan.key.to_string().into(), said: Arc::default(), plan: plan.into() }
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`greeting`] says what to do next.
 
 mod accept;
+mod alarm;
 mod forward;
 mod gather;
 pub(crate) mod greeting;
@@ -18,6 +19,7 @@ mod own;
 mod recognise;
 mod rescue;
 mod respond;
+mod said;
 pub(crate) mod server;
 mod spool;
 mod stack;

@@ -3,7 +3,7 @@
 use super::{Door, Reply, forward, gather, guard, keep, own, recognise, rescue, rescue::Failure, trace};
 use http::Request;
 use hyper::body::Incoming;
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, pin::pin};
 
 /// What a layer hands on, or the reply that makes an end of it.
 pub(super) type Onward<T> = Result<ControlFlow<Reply, T>, Failure>;
@@ -13,7 +13,9 @@ pub(super) async fn answer(door: &Door, request: Request<Incoming>) -> Reply {
     // Outermost: its line tells how every request ended, the refused and the failed ones too.
     let line = trace::Line::begin(request.method());
     // Around all that can fail: what comes out of here is a response, never an error, and never a hang.
-    let reply = rescue::respond(layers(door, request)).await;
+    // Pinned here: it is large, and would be moved with every step inwards.
+    let layers = pin!(layers(door, request));
+    let reply = rescue::respond(layers).await;
     line.end(&reply);
     reply
 }

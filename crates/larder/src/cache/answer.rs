@@ -1,13 +1,17 @@
 //! Answering a plan: lookup → single flight → origin → store.
 
 use crate::{
-    Cache, Origin, OriginError,
-    flight::{Flights, Limits, Shelf, answer},
+    Cache, Entry, Origin, OriginError,
+    flight::{Flights, Limits, Shelf, answer, ask::is_trusted, serve},
+    stats::Event,
 };
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
-use larder_core::{Timestamp, judge::Plan};
+use larder_core::{
+    Record, Timestamp,
+    judge::{Plan, Use, judge_stored},
+};
 use std::sync::Arc;
 
 /// Where an answer came from, in the words of RFC 9211.
@@ -68,6 +72,14 @@ pub enum AnswerBody {
     Stream(BoxStream<'static, Result<Bytes, OriginError>>),
 }
 
+impl Answer {
+    /// What [`Cache::at_hand`] found.
+    #[must_use]
+    pub fn at_hand(entry: Entry, now: Timestamp) -> Self {
+        serve::stored(entry, How::Hit { tier: "memory" }, now, false)
+    }
+}
+
 impl Cache {
     /// Answers `plan`: lookup → single flight → `origin` → store. `now` is a clock, read at each step.
     /// `Err` only where neither the origin nor a stale entry could answer, or `only-if-cached` found nothing.
@@ -79,6 +91,23 @@ impl Cache {
     ) -> Result<Answer, AnswerError> {
         let shelf: Arc<dyn Shelf> = Arc::new(self.clone());
         answer(shelf, &self.flights, plan.into(), origin, now).await
+    }
+
+    /// A fresh entry that memory has for `plan`, counted as the hit that it is: [`Answer::at_hand`] makes of it what
+    /// [`Self::answer`] would give for a request with another method than HEAD, at once and without an origin in hand. `None`:
+    /// only that can tell.
+    #[must_use]
+    pub fn at_hand(&self, plan: &Plan, now: Timestamp) -> Option<Entry> {
+        if !is_trusted(self, plan, now) {
+            return None;
+        }
+        let is_good =
+            |record: &Record| serve::is_servable(record) && judge_stored(record, &plan.control, now) == Use::Serve;
+        let (entry, view) = self.inner.stack.at_hand(&plan.want, now, is_good)?;
+        // By the words at hand: another look at them would be another system call.
+        let question = &plan.question;
+        view.count_all(&question.service, &question.operation, &[Event::Hit, Event::ApiCallSaved], 1);
+        Some(entry)
     }
 
     /// Waits until no flight is in the air: answers that are finished although nobody listens any more are kept then.

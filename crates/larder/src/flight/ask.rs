@@ -315,7 +315,7 @@ impl Asking {
 }
 
 /// Answers of a share wider than the credential go only to a credential that this origin accepted (DESIGN §3).
-fn is_trusted(shelf: &dyn Shelf, plan: &Plan, now: Timestamp) -> bool {
+pub(crate) fn is_trusted(shelf: &dyn Shelf, plan: &Plan, now: Timestamp) -> bool {
     let accepted = || {
         let credential = plan.credential.as_ref();
         credential.is_some_and(|credential| shelf.is_credential_accepted(&origin_name(plan), credential, now))

@@ -3,11 +3,11 @@
 //! `board` knows who is in the air, and who may come aboard. `ask` is a caller's way, `pilot` is the
 //! flight's own task, `spool` carries the bytes between them, `serve` turns what is stored into answers.
 
-mod ask;
+pub(crate) mod ask;
 mod board;
 mod draft;
 mod pilot;
-mod serve;
+pub(crate) mod serve;
 mod shelf;
 mod spool;
 

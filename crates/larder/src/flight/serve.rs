@@ -19,12 +19,12 @@ use larder_core::{Head, Record, Timestamp};
 use std::{fs::File, sync::Arc, time::Duration};
 
 /// Whether an entry can be given to an HTTP client: a tool's run cannot.
-pub(super) fn is_servable(record: &Record) -> bool {
+pub(crate) fn is_servable(record: &Record) -> bool {
     !matches!(record.head, Head::Tool { .. })
 }
 
 /// A stored answer.
-pub(super) fn stored(entry: Entry, how: How, now: Timestamp, bodiless: bool) -> Answer {
+pub(crate) fn stored(entry: Entry, how: How, now: Timestamp, bodiless: bool) -> Answer {
     let record = &entry.record;
     let (status, mut headers) = stored_head(record);
     let has_length = !bodiless && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;

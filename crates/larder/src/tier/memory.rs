@@ -148,6 +148,22 @@ impl Memory {
         None
     }
 
+    /// The entry that [`Self::find`] would find, if it `suits`, and the sidecar's words by which it is the newest. Where it
+    /// does not, nothing is changed.
+    pub(crate) fn at_hand(
+        &self,
+        want: &Want,
+        now: Timestamp,
+        suits: impl Fn(&Record) -> bool,
+    ) -> Option<(Entry, View)> {
+        let kept = self.cache.get(&want.key)?;
+        let view = self.sidecar.view();
+        let is_found = |form: &&Form| want.accepts(&form.entry.record) && self.is_alive(form, &view, now);
+        let entry = kept.iter().find(is_found).map(|form| &form.entry).filter(|entry| suits(&entry.record))?.clone();
+        view.used(&want.key);
+        Some((entry, view))
+    }
+
     fn is_alive(&self, form: &Form, view: &View, now: Timestamp) -> bool {
         self.is_current(form, view) && form.entry.record.freshness(now) != Freshness::Gone
     }

@@ -1,9 +1,12 @@
 //! The stack: memory above the other tiers, asked from the top down.
 
-use super::{Memory, Selection, Tier, Usage, Verified, sidecar::Sidecar};
+use super::{
+    Memory, Selection, Tier, Usage, Verified,
+    sidecar::{Sidecar, View},
+};
 use crate::{Entry, Error, stats::Event};
 use futures_core::future::BoxFuture;
-use larder_core::{Timestamp, record::Want};
+use larder_core::{Record, Timestamp, record::Want};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -41,6 +44,16 @@ impl Stack {
         let memory = (memory_bytes > 0).then(|| Memory::with(memory_bytes, Arc::clone(&sidecar), below.is_empty()));
         let below = below.into_iter().map(|tier| Below { tier, is_warned: AtomicBool::new(false) }).collect();
         Self { memory, below, sidecar, is_informed: true }
+    }
+
+    /// [`Memory::at_hand`].
+    pub(crate) fn at_hand(
+        &self,
+        want: &Want,
+        now: Timestamp,
+        suits: impl Fn(&Record) -> bool,
+    ) -> Option<(Entry, View)> {
+        self.memory.as_ref()?.at_hand(want, now, suits)
     }
 
     /// The entry that answers `want`, and which tier had it.

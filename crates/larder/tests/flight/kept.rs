@@ -1,9 +1,9 @@
 //! With the real store: across restarts, through files, against invalidations.
 
-use crate::world::{Changed as _, Got, now, piece, question, read};
+use crate::world::{Changed as _, Got, later, now, piece, question, read};
 use futures_util::StreamExt as _;
 use larder::{
-    Cache, Options,
+    Answer, Cache, Options,
     cache::{AnswerBody, How},
     flight::Limits,
     tier::Selection,
@@ -136,6 +136,45 @@ async fn without_a_store_memory_serves() {
     let again = get(&cache, &origin, question("a")).await;
     assert_eq!((again.body.as_str(), again.how), ("answer 0", How::Hit { tier: "memory" }));
     assert_eq!(origin.calls(), 1);
+}
+
+/// The short way leads where the long one leads, and counts what that counts.
+#[tokio::test]
+async fn what_is_at_hand_is_what_would_be_answered() {
+    let origin = Scripted::new(|n, _| Reply::ok(format!("answer {n}")).header("etag", "\"e\""));
+    let cache = Cache::without_store(1 << 20);
+    let team = |caller| question("a").share(Share::Team, caller);
+    for (passed, plan, expected) in [
+        (0, question("a"), false),
+        (1, question("a"), true),
+        (1, question("a").control("no-cache"), false),
+        (1, question("a").control("max-age=0"), false),
+        (1, question("a").control("min-fresh=100"), false),
+        (1, question("a").control("only-if-cached"), true),
+        (1, question("b"), false),
+        (0, team("one"), false),
+        (1, team("one"), true),
+        (0, team("two"), false),
+        (1, team("two"), true),
+        (100, question("a").control("max-stale"), false),
+        (1, question("a"), true),
+    ] {
+        later(passed);
+        let case = format!("{passed} {:?} {:?}", plan.control, plan.question.share);
+        let hits = || cache.statistics().unwrap().operations.values().map(|counted| counted.hits).sum::<u64>();
+        let before = hits();
+        let found = cache.at_hand(&plan, now());
+        assert_eq!((found.is_some(), hits() - before), (expected, u64::from(expected)), "{case}");
+        let long = cache.answer(plan, origin.call(), now).await.unwrap();
+        if let Some(entry) = found {
+            let short = Answer::at_hand(entry, now());
+            assert_eq!((short.age, short.ttl_s), (long.age, long.ttl_s), "{case}");
+            assert_eq!(format!("{:?}", read(short).await), format!("{:?}", read(long).await), "{case}");
+        } else {
+            assert_eq!(read(long).await.error, None, "{case}");
+        }
+        cache.landed().await;
+    }
 }
 
 /// Peak memory of this process, MiB.

@@ -140,13 +140,7 @@ impl Sidecar {
 
     /// Counts each of `events` `n` times.
     pub(crate) fn count_all(&self, service: &str, operation: &str, events: &[Event], n: u64) {
-        let map = self.map();
-        let slot = COUNTERS.take(&map, service, operation).or_else(|| COUNTERS.take(&map, OTHER, OTHER));
-        if let Some(values) = slot {
-            for event in events {
-                map.word(values + event.number()).fetch_add(n, Relaxed);
-            }
-        }
+        self.view().count_all(service, operation, events, n);
     }
 
     /// Everything that is counted here.
@@ -301,6 +295,17 @@ impl View {
     pub(crate) fn scopes(&self, service: &str, operation: &str) -> [u64; 4] {
         let of = |(service, operation)| GENERATIONS.find(&self.0, service, operation).map_or(0, |at| self.0.load(at));
         [("", ""), (service, ""), ("", operation), (service, operation)].map(of)
+    }
+
+    /// [`Sidecar::count_all`].
+    pub(crate) fn count_all(&self, service: &str, operation: &str, events: &[Event], n: u64) {
+        let map = &self.0;
+        let slot = COUNTERS.take(map, service, operation).or_else(|| COUNTERS.take(map, OTHER, OTHER));
+        if let Some(values) = slot {
+            for event in events {
+                map.word(values + event.number()).fetch_add(n, Relaxed);
+            }
+        }
     }
 
     /// [`Sidecar::touch`] for an entry that is new, and how much it is worth before anybody used it.

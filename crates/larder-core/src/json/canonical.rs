@@ -57,12 +57,32 @@ pub(super) fn string(text: &str, out: &mut Vec<u8>) {
 }
 
 fn escaped(mut rest: &[u8], out: &mut Vec<u8>) {
-    while let Some(at) = rest.iter().position(|byte| needs_escape(*byte)) {
+    while let Some(at) = next_escape(rest) {
         out.extend_from_slice(&rest[..at]);
         escape(rest[at], out);
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
+}
+
+/// Where the first byte is that has to be escaped. Eight bytes at once: in a word, a byte below `n` (≤ 0x80) borrows from its
+/// highest bit when `n` is taken off, which was not set before; of the bits that say so the lowest is never wrong.
+fn next_escape(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    const fn below(word: u64, n: u8) -> u64 {
+        word.wrapping_sub(ONES * n as u64) & !word & HIGH
+    }
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let found = below(word, 0x20) | is(b'"') | is(b'\\');
+        if found != 0 {
+            return Some(n * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|byte| needs_escape(*byte)).map(|at| words.len() * 8 + at)
 }
 
 const fn needs_escape(byte: u8) -> bool {
@@ -85,4 +105,19 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
         }
     };
     out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn escapes_are_found_as_one_by_one(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0x1f_u8..0x23, 0x5b_u8..0x5e, Just(b'a'), Just(0x80)], 0..80)
+        ) {
+            prop_assert_eq!(next_escape(&bytes), bytes.iter().position(|byte| needs_escape(*byte)));
+        }
+    }
 }

@@ -27,7 +27,7 @@ struct Parser<'a> {
 
 type Parsed<T> = Result<T, JsonError>;
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     const fn error(&self, what: &'static str) -> JsonError {
         JsonError { offset: self.at, what }
     }
@@ -186,19 +186,21 @@ impl Parser<'_> {
     /// A string, from its opening quote on.
     fn string(&mut self) -> Parsed<String> {
         self.at += 1;
-        // Most strings have no escape: one allocation of the right size.
-        let mut text = self.plain()?.to_owned();
+        let first = self.plain()?;
+        // Most strings have no escape: one allocation of the right size. Those that have get room for more such pieces.
+        let room = if self.peek() == Some(b'\\') { 4 * first.len() + 32 } else { first.len() };
+        let mut text = String::with_capacity(room);
+        text.push_str(first);
         while self.eat(b'\\') {
             text.push(self.escape()?);
-            let plain = self.plain()?;
-            text.push_str(plain);
+            text.push_str(self.plain()?);
         }
         self.at += 1;
         Ok(text)
     }
 
     /// The characters up to the next quote or backslash, which is left to be read.
-    fn plain(&mut self) -> Parsed<&str> {
+    fn plain(&mut self) -> Parsed<&'a str> {
         let rest = &self.bytes[self.at..];
         let Some(len) = memchr::memchr2(b'"', b'\\', rest) else {
             self.at = self.bytes.len();

@@ -3,6 +3,7 @@ import concurrent.futures
 import random
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -55,6 +56,31 @@ def test_two_gateways_at_one_store(home, origins):
     home.settle()
     assert two.post(PATH, chat(), headers=bearer()).cache["hit"] is True
     assert len(origin.calls) == 1
+
+
+def test_a_write_through_one_gateway_beats_a_read_that_is_under_way_through_another(home, origins):
+    version, reading, may_end = [b"old"], threading.Event(), threading.Event()
+
+    def answer(call):
+        if call.method == "POST":
+            version[0] = b"new"
+            return Reply(200, [], b"written")
+        body = version[0]
+        if body == b"old":
+            reading.set()
+            assert may_end.wait(20)
+        return Reply(200, [("cache-control", "max-age=60")], body)
+
+    origin = origins(answer)
+    one, two = home.serve(site=origin.url), home.serve(site=origin.url)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        early = pool.submit(two.get, "/site/a")
+        assert reading.wait(20)
+        assert one.post("/site/a", b"new").body == b"written"
+        assert two.get("/site/a").body == b"new", "a flight from before the write is not for who comes after it"
+        may_end.set()
+        assert early.result().body == b"old"
+    assert [gateway.get("/site/a").body for gateway in (one, two, one, two)] == [b"new"] * 4
 
 
 @pytest.mark.parametrize("seed", range(3))

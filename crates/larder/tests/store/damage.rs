@@ -147,6 +147,27 @@ fn a_row_of_other_types_is_one_miss_and_is_replaced() {
 }
 
 #[test]
+fn an_index_whose_columns_have_other_names_is_begun_anew() {
+    for (table, column) in [("entry", "body"), ("total", "revision"), ("operation", "id")] {
+        let folder = TempDir::new().unwrap();
+        let cache = Cache::open(disk_only(folder.path())).unwrap();
+        put(&cache, "a", b"x", START).unwrap();
+        let index = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
+        let damage = format!(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = replace(sql, '{column} ', 'q{column} ') WHERE name = '{table}';
+             PRAGMA schema_version = 1000;"
+        );
+        index.execute_batch(&damage).unwrap();
+        drop(index);
+        let _failed = put(&cache, "b", b"y", START);
+        put(&cache, "b", b"y", START).unwrap();
+        assert_eq!(body(&cache, "b", START).map(|found| found.0), Some(b"y".to_vec()), "{table} {column}");
+        assert!(folder.path().join("v2/index.broken-0").exists(), "{table} {column}");
+    }
+}
+
+#[test]
 fn a_damaged_body_is_counted_removed_and_replaced() {
     for len in [1_000, 100_000, 2 << 20] {
         let folder = TempDir::new().unwrap();

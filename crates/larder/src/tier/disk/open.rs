@@ -113,8 +113,10 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
 pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
     let _lock = lock(&paths.root, mode.patience)?;
     let sound = connect(&paths.index, mode).and_then(|connection| {
-        // A quick check does not see that a table and its index say different things.
-        Ok(connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? == "ok")
+        // A quick check does not see that a table and its index say different things, and no check that a column has another
+        // name.
+        let is_intact = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? == "ok";
+        Ok(is_intact && schema(&connection)? == schema(&made()?)?)
     });
     match sound {
         Ok(true) => return Ok(false),
@@ -125,6 +127,22 @@ pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
     move_aside(paths)?;
     create(paths, mode)?;
     Ok(true)
+}
+
+/// An index as it is made, in memory.
+fn made() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(CREATE)?;
+    Ok(connection)
+}
+
+/// What there is in an index, by name, as it was declared.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
+    let select = "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_schema
+        WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
+    let mut statement = connection.prepare(select)?;
+    let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+    rows.collect()
 }
 
 fn move_aside(paths: &Paths) -> Result<(), Error> {
@@ -259,6 +277,11 @@ fn named(index: &Path, error: rusqlite::Error) -> Error {
     }
 }
 
+/// What SQLite says of a damaged schema page: tables, columns or constraints that are not there; and of a damaged format number,
+/// a form from the future (which would lie in another folder).
+const DAMAGE: [&str; 4] =
+    ["no such", "has no column named", "ON CONFLICT clause does not match", "unsupported file format"];
+
 /// Whether the file itself is damaged, rather than busy, full or out of reach.
 pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
     match error {
@@ -268,15 +291,12 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
             ErrorCode::ConstraintViolation => true,
             // Shorter than its own pages, or than its log says: cut, or the log was taken away. A disk that fails says otherwise.
             ErrorCode::SystemIoFailure => failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ,
-            // A damaged schema page reads as a table that is not there; a damaged format number as a form from the future,
-            // which lies in another folder.
-            ErrorCode::Unknown => message
-                .as_deref()
-                .is_some_and(|text| text.contains("no such") || text.contains("unsupported file format")),
+            ErrorCode::Unknown => message.as_deref().is_some_and(|text| DAMAGE.iter().any(|told| text.contains(told))),
             _ => false,
         },
-        rusqlite::Error::SqlInputError { msg, .. } => msg.contains("no such") || msg.contains("malformed"),
-        rusqlite::Error::QueryReturnedNoRows
+        // Our statements are right: what they are read against is not.
+        rusqlite::Error::SqlInputError { .. }
+        | rusqlite::Error::QueryReturnedNoRows
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..) => true,

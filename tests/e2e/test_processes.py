@@ -81,6 +81,7 @@ def test_a_write_through_one_gateway_beats_a_read_that_is_under_way_through_anot
         may_end.set()
         assert early.result().body == b"old"
     assert [gateway.get("/site/a").body for gateway in (one, two, one, two)] == [b"new"] * 4
+    assert len(origin.calls) == 3, "what was asked after the write is kept, whatever lands after it"
 
 
 @pytest.mark.parametrize("seed", range(3))

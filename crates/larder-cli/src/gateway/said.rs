@@ -9,6 +9,9 @@ use larder::{Answer, Body, Entry, SharedRecord};
 use larder_core::Timestamp;
 use std::sync::{Mutex, PoisonError};
 
+/// What is longer, question and headers, is put together anew each time: what is remembered here counts as nobody's memory.
+const MOST: usize = 8 << 10;
+
 /// The last reply to requests that are equal byte for byte, without its body.
 #[derive(Default)]
 pub(super) struct Said(Mutex<Option<Last>>);
@@ -45,10 +48,17 @@ impl Said {
     }
 
     fn keep(&self, record: SharedRecord, age_s: u64, reply: &Reply) {
+        if size(&record, reply.headers()) > MOST {
+            return;
+        }
         let (status, headers, is_empty) = (reply.status(), reply.headers().clone(), reply.body().is_end_stream());
         let last = Last { record, age_s, status, headers, is_empty };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
+}
+
+fn size(record: &SharedRecord, headers: &HeaderMap) -> usize {
+    record.question.len() + headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
 #[cfg(test)]

@@ -24,11 +24,12 @@ pub(crate) struct Accepted(RwLock<HashMap<(String, String), Word>>);
 /// What an origin said to a credential, and when.
 #[derive(Clone, Copy, Debug)]
 enum Word {
-    Accepted(Timestamp),
+    /// And what the sidecar knew of refusals then.
+    Accepted(Timestamp, (u64, u64)),
     Rejected(Timestamp),
 }
 
-/// What other processes have said.
+/// Who knows what other processes were told.
 #[derive(Clone, Copy)]
 pub(crate) struct Witnesses<'a> {
     /// Acceptances and refusals.
@@ -38,19 +39,22 @@ pub(crate) struct Witnesses<'a> {
 }
 
 impl Witnesses<'_> {
-    /// When it was refused last. In the future: the clock was wrong then, and nobody knows when that was.
-    fn refused_at(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) -> Option<Timestamp> {
-        Some(self.sidecar.refused_at(origin, credential.as_str())).filter(|at| *at <= now.plus(SKEW))
+    fn refuse(&self, origin: &str, credential: &CredentialDigest, now: Timestamp) {
+        match self.disk {
+            Some(disk) => disk.refuse(origin, credential.as_str(), now),
+            None => self.sidecar.refuse(origin, credential.as_str(), now),
+        }
     }
 }
 
 impl Accepted {
     pub(crate) fn keep(&self, others: &Witnesses<'_>, origin: &str, credential: &CredentialDigest, now: Timestamp) {
-        let (known, refused) = (self.known(origin, credential), others.refused_at(origin, credential, now));
-        if matches!(known, Some(Word::Accepted(at)) if vouches(at, refused, now) && now.since(at) < LAG) {
+        let (known, refusal) = (self.known(origin, credential), others.sidecar.refusal(origin, credential.as_str()));
+        if matches!(known, Some(Word::Accepted(at, mark)) if mark == refusal.mark && vouches(at, now) && now.since(at) < LAG)
+        {
             return;
         }
-        self.remember(origin, credential, Word::Accepted(now));
+        self.remember(origin, credential, Word::Accepted(now, refusal.mark));
         if let Some(disk) = others.disk {
             disk.keep_accepted(origin, credential.as_str(), now, true);
         }
@@ -58,7 +62,7 @@ impl Accepted {
 
     /// The origin refused the credential: what vouched for it does so no more.
     pub(crate) fn forget(&self, others: &Witnesses<'_>, origin: &str, credential: &CredentialDigest, now: Timestamp) {
-        others.sidecar.refuse(origin, credential.as_str(), now, SKEW);
+        others.refuse(origin, credential, now);
         self.remember(origin, credential, Word::Rejected(now));
         if let Some(disk) = others.disk {
             disk.keep_accepted(origin, credential.as_str(), now, false);
@@ -72,16 +76,18 @@ impl Accepted {
         credential: &CredentialDigest,
         now: Timestamp,
     ) -> bool {
-        let (known, refused) = (self.known(origin, credential), others.refused_at(origin, credential, now));
-        if matches!(known, Some(Word::Accepted(at)) if vouches(at, refused, now)) {
+        let (known, refusal) = (self.known(origin, credential), others.sidecar.refusal(origin, credential.as_str()));
+        if matches!(known, Some(Word::Accepted(at, mark)) if mark == refusal.mark && vouches(at, now)) {
             return true;
         }
-        // Another process may have seen a later one.
+        // Another process may have seen a later one, or a refusal.
         let Some(at) = others.disk.and_then(|disk| disk.accepted_at(origin, credential.as_str())) else { return false };
-        if !vouches(at, refused, now) || matches!(known, Some(Word::Rejected(then)) if at <= then) {
+        let is_refused = refusal.before.is_some_and(|before| at < before)
+            || matches!(known, Some(Word::Rejected(then)) if at <= then);
+        if is_refused || !vouches(at, now) {
             return false;
         }
-        self.remember(origin, credential, Word::Accepted(at));
+        self.remember(origin, credential, Word::Accepted(at, refusal.mark));
         true
     }
 
@@ -99,8 +105,8 @@ impl Accepted {
     }
 }
 
-fn vouches(at: Timestamp, refused: Option<Timestamp>, now: Timestamp) -> bool {
-    refused.is_none_or(|refused| refused <= at) && at <= now.plus(SKEW) && now.since(at) <= WINDOW
+fn vouches(at: Timestamp, now: Timestamp) -> bool {
+    at <= now.plus(SKEW) && now.since(at) <= WINDOW
 }
 
 #[cfg(test)]
@@ -160,16 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_from_the_future_says_nothing() {
+    fn every_refusal_ends_what_was_accepted_before_it_whatever_the_clock_says() {
         let (sidecar, now) = (Sidecar::private(), Timestamp(1_700_000_000_000));
         let (mine, others) = (CredentialDigest::from_mac(&[1; 32]), witnesses(&sidecar));
-        let accepted = Accepted::default();
-        accepted.forget(&others, "https://a", &mine, now.plus(Duration::from_secs(3600)));
-        accepted.keep(&others, "https://a", &mine, now);
-        assert!(accepted.is_accepted(&others, "https://a", &mine, now));
-        let later = now.plus(Duration::from_secs(1));
-        accepted.forget(&others, "https://a", &mine, later);
-        assert!(!Accepted::default().is_accepted(&others, "https://a", &mine, later));
-        assert_eq!(sidecar.refused_at("https://a", mine.as_str()), later);
+        let [one, two] = [Accepted::default(), Accepted::default()];
+        for at in [now, now, Timestamp(now.0 - 300_000), now.plus(Duration::from_secs(3600)), now] {
+            one.keep(&others, "https://a", &mine, now);
+            assert!(one.is_accepted(&others, "https://a", &mine, now));
+            two.forget(&others, "https://a", &mine, at);
+            assert!(!one.is_accepted(&others, "https://a", &mine, now), "{at:?}");
+        }
     }
 }

@@ -134,7 +134,8 @@ impl Cache {
     /// Removes what is selected from every tier; how many live entries that were.
     pub async fn remove(&self, what: &Selection, now: Timestamp) -> Result<u64, Error> {
         if what.key.is_some() || what.prefix.is_some() {
-            self.inner.sidecar.outdate(what.key.as_ref());
+            let key = what.key.as_ref();
+            self.inner.disk.as_ref().map_or_else(|| self.inner.sidecar.outdate(key), |disk| disk.outdate(key));
         }
         self.inner.stack.remove(what, now).await
     }

@@ -242,7 +242,7 @@ impl Pilot {
     }
 
     /// Has an answer kept, unless what is kept of its key was removed since the origin was asked: it may be from before
-    /// what made the others stale. Whether it is kept.
+    /// what made the others stale, and the store drops it. Whether it is kept.
     pub(super) fn put(
         &self,
         flight: &Flight,
@@ -251,14 +251,8 @@ impl Pilot {
     ) -> impl Future<Output = Result<bool, Error>> + Send + use<> {
         let (shelf, now, since, key) = (Arc::clone(&self.shelf), self.now, flight.since, record.key);
         async move {
-            // Also what a tier failed to keep may be kept by another one.
-            let put = shelf.put(record, body, since, now()).await;
-            let is_outdated = shelf.is_removed(&key, since);
-            if is_outdated {
-                // A removal that could not wait for the store's lock may have looked before it was there.
-                shelf.forget(key, now()).await?;
-            }
-            put.map(|()| !is_outdated)
+            shelf.put(record, body, since, now()).await?;
+            Ok(!shelf.is_removed(&key, since))
         }
     }
 

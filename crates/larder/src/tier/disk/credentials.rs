@@ -6,10 +6,13 @@ use larder_core::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 use std::sync::Arc;
 
+/// A time that is later than now by more than this is from a clock that was wrong, milliseconds.
+const SKEW_MS: i64 = 600_000;
+
 impl Disk {
     /// Keeps that `origin` accepted `digest` at `now`, or refused it: at once, unless somebody holds the lock; then nobody
-    /// waits for it where there is a runtime. The later of two words counts, whichever is written first. An acceptance that
-    /// is lost is asked for again; a refusal that is lost (a lock that is held for seconds) is known to this process alone.
+    /// waits for it where there is a runtime. What is lost (a lock that is held for seconds) is asked for again; of refusals
+    /// the sidecar knows, too.
     pub(crate) fn keep_accepted(&self, origin: &str, digest: &str, now: Timestamp, accepted: bool) {
         let at = if accepted { now.0 } else { -now.0 };
         if let Some(Ok(())) = self.inner.in_place(|transaction| Ok(tell(transaction, origin, digest, at)?)) {
@@ -36,9 +39,12 @@ impl Inner {
     }
 }
 
-/// Refusals are negative times.
+/// Refusals are negative times. A refusal always counts: one that is written late costs a call, an acceptance that outlives
+/// it an answer for the wrong one. An acceptance counts where it is later than what is there, or that is from a future in
+/// which the clock was wrong.
 fn tell(transaction: &Transaction<'_>, origin: &str, digest: &str, at: i64) -> rusqlite::Result<()> {
-    let upsert = "INSERT INTO credential VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = excluded.at
-        WHERE abs(excluded.at) > abs(at) OR abs(excluded.at) = abs(at) AND excluded.at < at";
-    transaction.prepare_cached(upsert)?.execute(params![origin, digest, at]).map(drop)
+    let upsert = "INSERT INTO credential VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE
+        SET at = iif(excluded.at < 0, -max(abs(at), -excluded.at), excluded.at)
+        WHERE excluded.at < 0 OR excluded.at > abs(at) OR excluded.at < abs(at) - ?4";
+    transaction.prepare_cached(upsert)?.execute(params![origin, digest, at, SKEW_MS]).map(drop)
 }

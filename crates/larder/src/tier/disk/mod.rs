@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{Entry, Error, Options, error::At, stats::Statistics};
 use futures_core::future::BoxFuture;
-use larder_core::{Timestamp, record::Want};
+use larder_core::{QueryKey, Timestamp, record::Want};
 use open::{Mode, Paths};
 use pool::{Failure, Pool};
 use rusqlite::Connection;
@@ -111,6 +111,17 @@ impl Disk {
         };
         inner.attach_sidecar();
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Answers of `key` (`None`: of any) are about to be removed: every process is told, also who has taken up another sidecar
+    /// since this one's was lost.
+    pub(crate) fn outdate(&self, key: Option<&QueryKey>) {
+        self.inner.tell_all(|sidecar| sidecar.outdate(key));
+    }
+
+    /// `origin` refused the credential of this digest at `at`: the same.
+    pub(crate) fn refuse(&self, origin: &str, digest: &str, at: Timestamp) {
+        self.inner.tell_all(|sidecar| sidecar.refuse(origin, digest, at));
     }
 
     /// Whether other processes learn at once what this one removes: only then may answers be kept in memory above.
@@ -260,6 +271,20 @@ impl Inner {
         };
         if let Err(error) = attach() {
             tracing::debug!(%error, "no shared sidecar");
+        }
+    }
+
+    /// Says something in the sidecar that is at its path while it is said.
+    fn tell_all(&self, tell: impl Fn(&Sidecar)) {
+        for _ in 0..3 {
+            if self.sidecar.intact().is_none() {
+                self.attach_sidecar();
+            }
+            let told = self.sidecar.identity();
+            tell(&self.sidecar);
+            if self.sidecar.intact().is_some() && self.sidecar.identity() == told {
+                return;
+            }
         }
     }
 

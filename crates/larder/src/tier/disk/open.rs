@@ -298,6 +298,7 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
         rusqlite::Error::SqlInputError { .. }
         | rusqlite::Error::QueryReturnedNoRows
         | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..)
         | rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..) => true,
         _ => false,

@@ -76,8 +76,8 @@ impl Inner {
 
     /// Whether nothing is kept of `key`, nor will be by a put that began before its removal was told in the sidecar: what a
     /// write through the gateway makes stale mostly is not kept. Puts look into the sidecar under the write lock: who has held
-    /// it knows of all that looked before. Nobody's write is held up for long to learn that; what a put brings that holds the
-    /// lock for longer is removed by whoever puts it ([`crate::flight`]).
+    /// it knows of all that looked before. Nobody's write is held up for long to learn that; a put that holds the lock for longer
+    /// takes back what it brought.
     pub(super) async fn has_none_after_all(self: Arc<Self>, key: QueryKey) -> bool {
         if self.pool.read_only || runs::may_have(&self.paths.runs, &key) {
             return false;
@@ -133,7 +133,7 @@ impl Inner {
     }
 
     /// Makes a scope dead in the sidecar alone; where that has no room for it, everything.
-    fn outdate(&self, service: &str, operation: &str) {
+    pub(super) fn outdate(&self, service: &str, operation: &str) {
         if self.sidecar.advance(service, operation, self.known(service, operation)).is_none() {
             let _reserved = self.sidecar.advance("", "", self.known("", ""));
         }
@@ -154,8 +154,10 @@ impl Inner {
         loop {
             match self.write(|transaction| self.remove_batch(transaction, what, (&low, &high), now)) {
                 Ok((live, rows)) => {
+                    // Once more: whoever read a row before it was gone must not take it for the newest.
+                    rows.iter().filter_map(Gone::key).for_each(|key| self.sidecar.touch(&key));
                     removed += live;
-                    if rows < BATCH {
+                    if rows.len() < BATCH {
                         break;
                     }
                 }
@@ -188,14 +190,14 @@ impl Inner {
         }
     }
 
-    /// Removes up to [`BATCH`] rows; how many of them were live, and how many there were.
+    /// Removes up to [`BATCH`] rows; how many of them were live, and which there were.
     fn remove_batch(
         &self,
         transaction: &Transaction<'_>,
         what: &Selection,
         (low, high): (&[u8; 32], &[u8; 32]),
         now: Timestamp,
-    ) -> Result<(u64, usize), Failure> {
+    ) -> Result<(u64, Vec<Gone>), Failure> {
         let select = format!(
             "SELECT e.id, e.key, e.form, e.size, coalesce(e.gone_at > ?3 AND e.generation = {CURRENT}, 0)
              FROM entry e JOIN operation o ON o.id = e.op WHERE e.head BETWEEN ?6 AND ?7 AND e.key BETWEEN ?1 AND ?2
@@ -207,7 +209,7 @@ impl Inner {
         let rows = statement.query_map(from, |row| Ok((Gone::read(row)?, row.get::<_, bool>(4)?)))?;
         let (rows, live): (Vec<Gone>, Vec<bool>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
         self.delete(transaction, &rows)?;
-        Ok((live.into_iter().filter(|live| *live).count() as u64, rows.len()))
+        Ok((live.into_iter().filter(|live| *live).count() as u64, rows))
     }
 }
 

@@ -358,7 +358,7 @@ fn on_a_network_mount_no_put_is_made_in_place() {
 }
 
 #[test]
-fn the_later_word_of_an_origin_counts_whichever_is_written_first() {
+fn a_refusal_counts_whenever_it_is_written_until_a_later_acceptance() {
     let folder = TempDir::new().unwrap();
     let disk = Disk::open(&options(folder.path())).unwrap();
     let at = |seconds: u64| NOW.plus(Duration::from_secs(seconds));
@@ -368,8 +368,16 @@ fn the_later_word_of_an_origin_counts_whichever_is_written_first() {
         (at(1), true, None),
         (at(2), true, None),
         (at(3), true, Some(at(3))),
-        (at(2), false, Some(at(3))),
-        (at(3), false, None),
+        (at(2), false, None),
+        (at(3), true, None),
+        (at(4), true, Some(at(4))),
+        (at(4), false, None),
+        // The clock was wrong for a while.
+        (at(100_000), true, Some(at(100_000))),
+        (at(5), false, None),
+        (at(6), true, Some(at(6))),
+        (at(100_000), false, None),
+        (at(7), true, Some(at(7))),
     ] {
         disk.keep_accepted("origin", "digest", now, accepted);
         assert_eq!(disk.accepted_at("origin", "digest"), expected, "{now:?} {accepted}");

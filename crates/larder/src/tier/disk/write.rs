@@ -3,6 +3,7 @@
 use super::{
     Inner, bodies,
     pool::Failure,
+    remove::{GONE, Gone},
     row::{self, signed},
     runs,
     schema::{INLINE, ROW_OVERHEAD},
@@ -11,7 +12,7 @@ use super::{
 use crate::{Body, Entry, Error};
 use bytes::Bytes;
 use larder_core::{BodyCid, Head, Record, RecordCid};
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 use std::{
     sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -119,8 +120,32 @@ impl Inner {
     fn told(&self, prepared: &Prepared<'_>, kept: &Kept) -> bool {
         if kept.is_new {
             self.sidecar.view().written(&prepared.record.key, worth(prepared.record));
+            if self.is_removed(prepared) {
+                self.take_back(prepared);
+            }
         }
         kept.is_too_full
+    }
+
+    /// Whether answers of its key were removed since its origin was asked.
+    fn is_removed(&self, new: &Prepared<'_>) -> bool {
+        new.removals.is_some_and(|then| then != self.sidecar.view().removals(&new.record.key))
+    }
+
+    /// Removes what was put: a removal that could not wait for the lock may have looked before it was there.
+    fn take_back(&self, put: &Prepared<'_>) {
+        let record = put.record;
+        let select = format!("{GONE} WHERE e.head = ?1 AND e.key = ?2 AND e.form = ?3 AND e.record_cid = ?4");
+        let of = params![row::head_of(&record.key), &record.key.digest()[..], &put.form[..], &put.cid.digest()[..]];
+        let removed = self.write_at_once(|transaction| {
+            let found = transaction.prepare_cached(&select)?.query_row(of, Gone::read).optional()?;
+            Ok(self.delete(transaction, found.as_slice())?)
+        });
+        if !matches!(removed, Ok(Some(()))) {
+            // Too much, but it needs no lock.
+            self.outdate(&record.service, &record.operation);
+        }
+        self.sidecar.touch(&record.key);
     }
 
     fn prepare<'a>(&self, entry: &'a Entry) -> Result<Prepared<'a>, Error> {
@@ -160,9 +185,7 @@ impl Inner {
     fn insert(&self, transaction: &Transaction<'_>, new: &Prepared<'_>) -> Result<Kept, Failure> {
         let (revision, entries, bytes) = row::state(transaction)?;
         let current = self.level_with(transaction, revision, new.record)?;
-        let key = &new.record.key;
-        let is_removed = new.removals.is_some_and(|then| then != self.sidecar.view().removals(key));
-        let is_new = new.generation >= current && !is_removed;
+        let is_new = new.generation >= current && !self.is_removed(new);
         let added = if is_new { insert(transaction, new, current)? } else { (0, 0) };
         let totals = (entries.saturating_add_signed(added.0), bytes.saturating_add_signed(added.1));
         Ok(Kept { is_new, is_too_full: self.is_beyond_limits(totals) })

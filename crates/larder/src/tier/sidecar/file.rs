@@ -15,7 +15,7 @@ pub(super) fn identity() -> u64 {
 
 /// Maps the sidecar at `path`.
 pub(super) fn open(path: &Path) -> io::Result<Map> {
-    Map::shared(trust::open(path, OpenOptions::new().read(true).write(true))?)
+    Map::shared(trust::open(path, OpenOptions::new().read(true).write(true))?, path)
 }
 
 /// Maps the sidecar at `path`; makes one where there is none or none that this version can use. The caller holds the

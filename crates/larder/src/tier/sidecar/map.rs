@@ -4,6 +4,7 @@ use rustix::fs::SeekFrom;
 use std::{
     fs::File,
     io,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -20,7 +21,7 @@ pub(super) const AT_HAND: usize = 4;
 /// Whether some process has taken up another sidecar in place of this one.
 pub(super) const AT_SUPERSEDED: usize = 7;
 
-/// Words for credentials that an origin refused, by hash: when the last one was.
+/// Words for credentials that an origin refused, by hash: see [`super::Sidecar::refuse`].
 pub(super) const REFUSALS: usize = 256;
 pub(super) const AT_REFUSALS: usize = 256;
 
@@ -58,6 +59,7 @@ pub(super) enum Map {
     Shared {
         words: memmap2::MmapRaw,
         file: File,
+        path: PathBuf,
         /// The tick at which it was last looked whether the file still has a path.
         looked: AtomicU64,
     },
@@ -72,7 +74,7 @@ pub(super) enum Map {
 pub(super) enum Look {
     /// As it was made; what is no file always is.
     Whole,
-    /// Whole, but without a path: removed or replaced.
+    /// Whole, but not at its path: removed, moved or replaced.
     Unlinked,
     /// Of another length, or it cannot be asked: not to be touched.
     Cut,
@@ -106,9 +108,7 @@ impl Map {
     /// Whether the file still has a path is asked once in a tick: it takes twice as long.
     pub(super) fn glance(&self) -> Look {
         let Self::Shared { file, looked, .. } = self else { return Look::Whole };
-        let now = tick();
-        if looked.load(Ordering::Relaxed) != now {
-            looked.store(now, Ordering::Relaxed);
+        if looked.load(Ordering::Relaxed) != tick() {
             return self.look();
         }
         // Nobody reads from this file: its position is nobody's.
@@ -119,25 +119,36 @@ impl Map {
         }
     }
 
-    /// Asks for the file's length and whether it still has a path, at once.
+    /// Asks for the file's length and whether it still has a path, at once; and once in a tick whether that path still leads
+    /// to it.
     pub(super) fn look(&self) -> Look {
-        let Self::Shared { file, .. } = self else { return Look::Whole };
-        match rustix::fs::fstat(file) {
-            Ok(found) if u64::try_from(found.st_size) != Ok(BYTES) => Look::Cut,
-            Ok(found) if found.st_nlink == 0 || self.load(AT_SUPERSEDED) != 0 => Look::Unlinked,
-            Ok(_) => Look::Whole,
-            Err(_) => Look::Cut,
+        let Self::Shared { file, path, looked, .. } = self else { return Look::Whole };
+        let found = match rustix::fs::fstat(file) {
+            Ok(found) if u64::try_from(found.st_size) == Ok(BYTES) => found,
+            _ => return Look::Cut,
+        };
+        let is_elsewhere = || {
+            let now = tick();
+            looked.swap(now, Ordering::Relaxed) != now
+                && match rustix::fs::stat(path) {
+                    Ok(there) => (there.st_dev, there.st_ino) != (found.st_dev, found.st_ino),
+                    Err(error) => error == rustix::io::Errno::NOENT,
+                }
+        };
+        match found.st_nlink == 0 || self.load(AT_SUPERSEDED) != 0 || is_elsewhere() {
+            true => Look::Unlinked,
+            false => Look::Whole,
         }
     }
 
     /// Maps `file`, whose length must be [`BYTES`] and whose header must be this version's.
-    pub(super) fn shared(file: File) -> io::Result<Self> {
+    pub(super) fn shared(file: File, path: &Path) -> io::Result<Self> {
         let refuse = || io::Error::new(io::ErrorKind::InvalidData, "not a sidecar of this version");
         if file.metadata()?.len() != BYTES {
             return Err(refuse());
         }
         let words = memmap2::MmapOptions::new().len(WORDS * 8).map_raw(&file)?;
-        let map = Self::Shared { words, file, looked: AtomicU64::new(0) };
+        let map = Self::Shared { words, file, path: path.to_owned(), looked: AtomicU64::new(0) };
         if map.load(AT_MAGIC) != MAGIC || map.load(AT_IDENTITY) == 0 || map.load(AT_SUPERSEDED) != 0 {
             return Err(refuse());
         }

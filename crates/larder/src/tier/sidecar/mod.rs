@@ -21,7 +21,6 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
-    time::Duration,
 };
 
 const COUNTERS: Table = Table { at: AT_COUNTERS, slot: COUNTER_SLOT };
@@ -32,6 +31,18 @@ pub(crate) const OTHER: &str = "(other)";
 
 /// The upper half of a key's word counts removals that somebody asked for, the lower one changes of entries.
 const REMOVAL: u64 = 1 << 32;
+
+/// A credential's word of refusals: a count, the second after the last one (32 bits), and 24 bits of whose it was.
+const FINGERPRINT: u64 = (1 << 24) - 1;
+
+/// What the sidecar knows of refusals of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Another one later: this credential, or one that shares its word, was refused since, or the sidecar was lost.
+    pub(crate) mark: (u64, u64),
+    /// The last one was before this, if it is known. In the future where the clock was wrong.
+    pub(crate) before: Option<Timestamp>,
+}
 
 /// What an entry in memory remembers to know later whether it is still the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +133,9 @@ impl Sidecar {
                 tracing::warn!(
                     "the store's sidecar has another size than it was made with: counts since the last fold are lost"
                 );
+            } else {
+                // Others may still go by it.
+                broken.word(AT_SUPERSEDED).store(1, Release);
             }
             *map = Arc::new(Map::stand_in());
         }
@@ -168,17 +182,22 @@ impl Sidecar {
         self.map().word(key_word(key)).fetch_add(1, AcqRel);
     }
 
-    /// `origin` refused the credential of this digest at `at`: known to every process at once, whoever holds the index. The
-    /// latest stays, unless it is later than `at` by more than `skew`.
-    pub(crate) fn refuse(&self, origin: &str, digest: &str, at: Timestamp, skew: Duration) {
-        let [at, latest] = [at, at.plus(skew)].map(|time| u64::try_from(time.0).unwrap_or(0));
-        let newer = |known| (known < at || known > latest).then_some(at);
-        let _older = self.map().word(refusal(origin, digest)).fetch_update(AcqRel, Acquire, newer);
+    /// `origin` refused the credential of this digest at `at`: known to every process at once, whoever holds the index.
+    pub(crate) fn refuse(&self, origin: &str, digest: &str, at: Timestamp) {
+        let (place, fingerprint) = refusal(origin, digest);
+        let seconds = u64::try_from(at.0 / 1000 + 1).unwrap_or(0) & u64::from(u32::MAX);
+        // Counted, so that each makes another word.
+        let next = |word: u64| Some(word.wrapping_add(1 << 56) & 0xff << 56 | seconds << 24 | fingerprint);
+        let _before = self.map().word(place).fetch_update(AcqRel, Acquire, next);
     }
 
-    /// When the last credential was refused that shares this one's word.
-    pub(crate) fn refused_at(&self, origin: &str, digest: &str) -> Timestamp {
-        Timestamp(self.map().load(refusal(origin, digest)).cast_signed())
+    /// What is known of refusals of this credential.
+    pub(crate) fn refusal(&self, origin: &str, digest: &str) -> Refusal {
+        let (map, (place, fingerprint)) = (self.map(), refusal(origin, digest));
+        let word = map.load(place);
+        let seconds = i64::try_from(word >> 24 & u64::from(u32::MAX)).unwrap_or(0);
+        let is_its_own = word != 0 && word & FINGERPRINT == fingerprint;
+        Refusal { mark: (map.load(AT_IDENTITY), word), before: is_its_own.then_some(Timestamp(seconds * 1000)) }
     }
 
     /// Answers of `key` (`None`: of any) are about to be removed: before they are.
@@ -281,12 +300,9 @@ impl View {
     }
 
     /// What a question remembers whose origin is asked: another number later means that answers of `key` were removed since,
-    /// or that nobody knows.
+    /// or that this is another sidecar.
     pub(crate) fn removals(&self, key: &QueryKey) -> u64 {
         let map = &self.0;
-        if matches!(**map, Map::StandIn(_)) {
-            map.word(key_word(key)).fetch_add(REMOVAL, AcqRel);
-        }
         map.load(AT_IDENTITY) << 32 | map.load(key_word(key)) >> 32
     }
 
@@ -334,8 +350,10 @@ fn number(key: &QueryKey, from: usize) -> usize {
     (0..7).fold(0, |number, place| number << 8 | usize::from(digest[(from + place) % digest.len()]))
 }
 
-fn refusal(origin: &str, digest: &str) -> usize {
-    AT_REFUSALS + usize::try_from(slots::hash(origin, digest) % REFUSALS as u64).unwrap_or(0)
+/// The word of a credential, and what tells it from most others that share the word.
+fn refusal(origin: &str, digest: &str) -> (usize, u64) {
+    let hash = slots::hash(origin, digest);
+    (AT_REFUSALS + usize::try_from(hash % REFUSALS as u64).unwrap_or(0), hash >> 32 & FINGERPRINT)
 }
 
 fn key_word(key: &QueryKey) -> usize {

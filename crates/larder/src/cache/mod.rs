@@ -113,8 +113,9 @@ impl Cache {
     /// What to hand to [`Self::put`], read before the origin is asked.
     #[must_use]
     pub fn since(&self, key: &QueryKey, service: &str, operation: &str) -> Since {
-        let removals = Some(self.inner.sidecar.view().removals(key));
-        Since { generation: self.generation(service, operation), removals }
+        // First: it takes up another sidecar where this one was lost.
+        let generation = self.generation(service, operation);
+        Since { generation, removals: Some(self.inner.sidecar.view().removals(key)) }
     }
 
     /// Whether answers of `key` were removed since then.

@@ -103,7 +103,7 @@ impl Cache {
         }
         let is_good =
             |record: &Record| serve::is_servable(record) && judge_stored(record, &plan.control, now) == Use::Serve;
-        let (entry, view) = self.inner.stack.at_hand(&plan.want, now, is_good)?;
+        let (entry, view) = self.inner.stack.memory()?.at_hand(&plan.want, now, is_good)?;
         // By the words at hand: another look at them would be another system call.
         let question = &plan.question;
         view.count_all(&question.service, &question.operation, &[Event::Hit, Event::ApiCallSaved], 1);

@@ -121,7 +121,7 @@ impl Cache {
     /// Whether answers of `key` were removed since then.
     #[must_use]
     pub fn is_removed(&self, key: &QueryKey, since: Since) -> bool {
-        since.removals.is_some_and(|then| then != self.inner.sidecar.view().removals(key))
+        self.inner.sidecar.view().is_removed(key, since.removals)
     }
 
     /// The generation of (service, operation), which every invalidation of it raises.

@@ -213,7 +213,7 @@ impl Memory {
         }
         let _changing = self.change(&key);
         // Whoever removes says so first, and then waits here.
-        if entry.removals.is_some_and(|then| then != self.sidecar.view().removals(&key)) {
+        if self.sidecar.view().is_removed(&key, entry.removals) {
             return;
         }
         let old = self.cache.peek(&key);

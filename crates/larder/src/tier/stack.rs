@@ -1,12 +1,9 @@
 //! The stack: memory above the other tiers, asked from the top down.
 
-use super::{
-    Memory, Selection, Tier, Usage, Verified,
-    sidecar::{Sidecar, View},
-};
+use super::{Memory, Selection, Tier, Usage, Verified, sidecar::Sidecar};
 use crate::{Entry, Error, stats::Event};
 use futures_core::future::BoxFuture;
-use larder_core::{Record, Timestamp, record::Want};
+use larder_core::{Timestamp, record::Want};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -46,14 +43,9 @@ impl Stack {
         Self { memory, below, sidecar, is_informed: true }
     }
 
-    /// [`Memory::at_hand`].
-    pub(crate) fn at_hand(
-        &self,
-        want: &Want,
-        now: Timestamp,
-        suits: impl Fn(&Record) -> bool,
-    ) -> Option<(Entry, View)> {
-        self.memory.as_ref()?.at_hand(want, now, suits)
+    /// Its uppermost tier.
+    pub(crate) const fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
     }
 
     /// The entry that answers `want`, and which tier had it.

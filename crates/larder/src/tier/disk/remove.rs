@@ -83,15 +83,13 @@ impl Inner {
             return false;
         }
         let has = move |connection: &Connection| Ok(row::has(connection, &key)?);
-        let told = self.in_place(|transaction| has(transaction));
-        let told = match told {
+        let told = match self.in_place(|transaction| has(transaction)) {
             Some(Ok(has)) => Ok(has),
             // The lock is held, for good, it may be; or nothing can be written: it may be read for all that.
             _ => {
-                let inner = Arc::clone(&self);
                 blocking(move || {
-                    let told = inner.write_within(MOMENT, |transaction| has(transaction));
-                    told.ok().flatten().map_or_else(|| inner.with(|connection| has(connection)), Ok)
+                    let told = self.write_within(MOMENT, |transaction| has(transaction));
+                    told.ok().flatten().map_or_else(|| self.with(|connection| has(connection)), Ok)
                 })
                 .await
             }

@@ -129,7 +129,7 @@ impl Inner {
 
     /// Whether answers of its key were removed since its origin was asked.
     fn is_removed(&self, new: &Prepared<'_>) -> bool {
-        new.removals.is_some_and(|then| then != self.sidecar.view().removals(&new.record.key))
+        self.sidecar.view().is_removed(&new.record.key, new.removals)
     }
 
     /// Removes what was put: a removal that could not wait for the lock may have looked before it was there.

@@ -102,9 +102,9 @@ impl Map {
         }
     }
 
-    /// What can be said of the map before each use, for little. Touching a page of a mapped file that was cut off kills the process (SIGBUS);
-    /// asking where it ends before every use costs as little as a system call can. A race remains: a file that is cut
-    /// between this and the use that follows, which is microseconds for a word and some ten of them for a whole table.
+    /// What can be said of the map before each use, for little. Touching a page of a mapped file that was cut off kills the
+    /// process (SIGBUS); asking where it ends before every use costs as little as a system call can. A race remains: a file that
+    /// is cut between this and the use that follows, which is microseconds for a word and some ten of them for a whole table.
     /// Whether the file still has a path is asked once in a tick: it takes twice as long.
     pub(super) fn glance(&self) -> Look {
         let Self::Shared { file, looked, .. } = self else { return Look::Whole };

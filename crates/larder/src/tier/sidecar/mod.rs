@@ -306,6 +306,11 @@ impl View {
         map.load(AT_IDENTITY) << 32 | map.load(key_word(key)) >> 32
     }
 
+    /// Whether answers of `key` were removed since [`Self::removals`] was `then`. `None`: that does not matter.
+    pub(crate) fn is_removed(&self, key: &QueryKey, then: Option<u64>) -> bool {
+        then.is_some_and(|then| then != self.removals(key))
+    }
+
     /// The generations of the four scopes that hold (service, operation), as far as they are known here: in the order of
     /// [`Sidecar::generation`].
     pub(crate) fn scopes(&self, service: &str, operation: &str) -> [u64; 4] {

@@ -6,6 +6,8 @@
 //! - `echo`: the request's body.
 //! - `chat`: a chat completion of BYTES bytes.
 //! - `sse`: a chat completion as nine events of about BYTES bytes, 20 ms apart, the first at once.
+//! - `proxy ORIGIN` (`127.0.0.1:PORT`): asks it for every request, body and answer whole before they are sent on; one connection
+//!   to it for each of its own.
 //! - `stream`: BYTES bytes in pieces of 64 KiB, not to be stored; `sized` says their length, `kept` lets a cache keep them, too.
 //!
 //! In every mode `GET /asked` says how many other requests there were.
@@ -25,10 +27,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
     io::Write as _,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
-use tokio::{net::TcpListener, runtime::Builder, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Builder,
+    sync::Mutex,
+    time::sleep,
+};
 
 static ASKED: AtomicU64 = AtomicU64::new(0);
 
@@ -46,6 +56,14 @@ enum Mode {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, otherwise: usize| words.get(at).map_or(Ok(otherwise), |word| word.parse::<usize>());
+    if let [mode, origin, ..] = &words[..]
+        && mode == "proxy"
+    {
+        let runtime = Builder::new_multi_thread().worker_threads(number(2, 2)?).enable_all().build()?;
+        let origin: &'static str = Box::leak(origin.clone().into_boxed_str());
+        runtime.block_on(async move { tokio::spawn(listen(move |stream| pass_on(origin, stream))).await })??;
+        return Ok(());
+    }
     let bytes = number(1, 1024)?;
     let mode = match words.first().map(String::as_str) {
         Some("constant") => Mode::Constant(Box::leak(Box::new(vec![b'x'; bytes].into()))),
@@ -55,27 +73,51 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(word @ ("stream" | "sized" | "kept")) => {
             Mode::Stream { bytes, sized: word != "stream", kept: word == "kept" }
         }
-        _ => return Err("`bare_hyper constant|chat|echo|sse|stream|sized|kept [BYTES] [THREADS]`".into()),
+        _ => return Err("`bare_hyper constant|chat|echo|sse|stream|sized|kept [BYTES] [THREADS]`, `bare_hyper proxy ORIGIN [THREADS]`".into()),
     };
     let runtime = match number(2, 2)? {
         0 => Builder::new_current_thread().enable_all().build()?,
         threads => Builder::new_multi_thread().worker_threads(threads).enable_all().build()?,
     };
     // A task, as in every server: what `block_on` itself runs is none of the workers'.
-    runtime.block_on(async move { tokio::spawn(serve(mode)).await })??;
+    runtime.block_on(async move { tokio::spawn(listen(move |stream| serve(mode, stream))).await })??;
     Ok(())
 }
 
-async fn serve(mode: Mode) -> std::io::Result<()> {
+async fn listen<S>(serve: impl Fn(TcpStream) -> S + Send + 'static) -> std::io::Result<()>
+where
+    S: Future<Output: Send> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let service = service_fn(move |request| async move { answer(mode, request).await });
-        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(connection);
+        tokio::spawn(serve(stream));
     }
+}
+
+async fn serve(mode: Mode, stream: TcpStream) -> hyper::Result<()> {
+    let service = service_fn(move |request| async move { answer(mode, request).await });
+    http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await
+}
+
+async fn pass_on(origin: &'static str, stream: TcpStream) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let behind = TcpStream::connect(origin).await?;
+    behind.set_nodelay(true)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(behind)).await?;
+    tokio::spawn(connection);
+    let sender = Arc::new(Mutex::new(sender));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let sender = Arc::clone(&sender);
+        async move {
+            let (head, body) = request.into_parts();
+            let request = Request::from_parts(head, Full::new(body.collect().await?.to_bytes()));
+            let (head, body) = sender.lock().await.send_request(request).await?.into_parts();
+            Ok::<_, hyper::Error>(Response::from_parts(head, Full::new(body.collect().await?.to_bytes())))
+        }
+    });
+    Ok(http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await?)
 }
 
 async fn answer(mode: Mode, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {

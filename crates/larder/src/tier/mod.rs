@@ -5,6 +5,7 @@ pub mod memory;
 pub(crate) mod prefix;
 pub(crate) mod sidecar;
 pub mod stack;
+mod tick;
 pub mod verified;
 
 pub use disk::Disk;

@@ -5,7 +5,7 @@
 
 use super::{Inner, row};
 use crate::tier::sidecar::View;
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionState};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The scopes of one revision.
@@ -78,7 +78,7 @@ impl Inner {
         }
         let read = Arc::new(Scopes::read(connection)?);
         // What a transaction that is under way has raised may be taken back, and the revision given to something else.
-        if connection.is_autocommit() {
+        if connection.transaction_state(None::<&str>)? != TransactionState::Write {
             *self.generations.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&read);
         }
         Ok(read)

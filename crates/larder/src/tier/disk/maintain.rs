@@ -28,6 +28,8 @@ const BATCHES: usize = 64;
 const STRETCH: usize = 512;
 /// A WAL beyond this is folded into the index: left alone it grows to gigabytes under load.
 const WAL_LIMIT: u64 = 32 << 20;
+/// Who keeps a snapshot ends it sooner.
+const SHORT: Duration = Duration::from_millis(20);
 /// A body's file that no row refers to is kept this long: its row may be on the way.
 const UNREFERENCED: Duration = Duration::from_secs(3600);
 
@@ -269,17 +271,23 @@ impl Inner {
 
     /// Folds what can be folded of the WAL into the index. Nobody is waited for: another process may be at it.
     pub(super) fn fold_log(&self) {
+        self.pool.release();
         let done = self.with(|connection| {
             Ok(connection.wal_checkpoint_v2(Some(rusqlite::MAIN_DB), rusqlite::wal::CheckpointMode::PASSIVE).is_ok())
         });
         tracing::trace!(?done, "the log was folded in");
     }
 
-    /// Folds a WAL that grew too long into the index, and cuts it.
+    /// Folds a WAL that grew too long into the index, and cuts it. Nobody can write while readers are waited for.
     fn bound_wal(&self) -> Result<(), Error> {
         let wal = suffixed(&self.paths.index, "-wal");
         if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > WAL_LIMIT) {
-            self.with(|connection| Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?))?;
+            self.pool.release();
+            self.with(|connection| {
+                connection.busy_timeout(SHORT)?;
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+                Ok(connection.busy_timeout(self.pool.mode.patience)?)
+            })?;
         }
         Ok(())
     }

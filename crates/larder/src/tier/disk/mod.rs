@@ -4,6 +4,7 @@ mod bodies;
 mod credentials;
 mod filesystem;
 mod fold;
+mod folder;
 mod generations;
 mod list;
 mod log;
@@ -16,6 +17,7 @@ mod row;
 pub mod runs;
 mod schema;
 mod shortcuts;
+mod snapshot;
 mod transaction;
 pub(crate) mod trust;
 mod write;
@@ -95,7 +97,7 @@ impl Disk {
             Ok(connection) => (connection, false),
             Err(error) => (readable(&paths, error)?, true),
         };
-        let pool = Pool::new(mode, read_only, &paths.index, connection);
+        let pool = Pool::new(mode, read_only, &paths, connection);
         let folded = fold::Folded::default();
         let inner = Inner {
             paths,
@@ -131,8 +133,9 @@ impl Disk {
 
     /// The generation of (service, operation), to be handed to a later put.
     pub fn generation(&self, service: &str, operation: &str) -> Result<u64, Error> {
-        let scopes = self.inner.with(|connection| Ok(self.inner.scopes(connection)?))?;
-        Ok(scopes.current(&self.inner.sidecar.view(), service, operation))
+        self.inner.read(|connection, revision, sidecar| {
+            Ok(self.inner.scopes_at(connection, revision)?.current(sidecar, service, operation))
+        })
     }
 
     /// Where bodies may be gathered that [`Tier::put`] then links instead of copying.
@@ -180,16 +183,20 @@ fn readable(paths: &Paths, error: Error) -> Result<Connection, Error> {
 impl Inner {
     /// Does `work` with a connection; a broken index is moved aside and begun anew, and `work` is told that it failed.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Error> {
-        self.sighted(|connection, _| work(connection))
+        self.sighted(|_| self.pool.with(&self.paths, work))
     }
 
-    /// The same for work that looks into the sidecar, too.
-    fn sighted<T>(&self, work: impl FnOnce(&mut Connection, &View) -> Result<T, Failure>) -> Result<T, Error> {
+    /// The same for work that reads in one snapshot, of which it is told the revision, and looks into the sidecar.
+    fn read<T>(&self, work: impl FnOnce(&Connection, i64, &View) -> Result<T, Failure>) -> Result<T, Error> {
+        self.sighted(|view| self.pool.read(&self.paths, |connection, revision| work(connection, revision, view)))
+    }
+
+    fn sighted<T>(&self, work: impl FnOnce(&View) -> Result<T, Failure>) -> Result<T, Error> {
         let view = self.sidecar.intact().unwrap_or_else(|| {
             self.attach_sidecar();
             self.sidecar.view()
         });
-        self.pool.with(&self.paths, |connection| work(connection, &view)).map_err(|failure| {
+        work(&view).map_err(|failure| {
             if let Failure::Index(error) = &failure
                 && open::is_broken(error)
                 && !self.pool.read_only

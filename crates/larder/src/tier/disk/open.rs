@@ -33,10 +33,13 @@ pub(super) struct Paths {
 }
 
 impl Paths {
+    /// The index's name in the root.
+    pub(super) const INDEX: &str = "index.db";
+
     pub(super) fn of(dir: &Path) -> Self {
         let root = dir.join(super::FOLDER);
         let [index, sidecar, bodies, runs, spool] =
-            ["index.db", "sidecar", "bodies", "runs", "spool"].map(|name| root.join(name));
+            [Self::INDEX, "sidecar", "bodies", "runs", "spool"].map(|name| root.join(name));
         Self { root, index, sidecar, bodies, runs, spool }
     }
 }

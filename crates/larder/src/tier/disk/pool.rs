@@ -5,15 +5,16 @@
 //! Every connection says after each commit how long the log has become, and folds it in where nobody else did.
 
 use super::{
+    folder::{FileId, Folder},
     open::{self, Mode, Paths},
+    snapshot::Reader,
     trust,
 };
 use crate::Error;
 use rusqlite::{Connection, hooks::Wal};
 use std::{
-    path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -28,8 +29,17 @@ const LONG: usize = 2048;
 /// One of so many (16 MiB) is folded in by the commit that finds it: nobody had time.
 const TOO_LONG: usize = 2 * LONG;
 
+/// One of so many (256 MiB) cannot be folded in: a process that was stopped in the middle of a read holds it.
+const STUCK: usize = 32 * LONG;
+
 /// After a lock was waited for in vain, writes fail at once for so long.
 const AFRESH: Duration = Duration::from_secs(10);
+
+/// Snapshots that nobody went on with are ended so often.
+const RELEASE: Duration = Duration::from_millis(5);
+
+/// Who ends them goes away after so many times without any.
+const QUIET: u32 = 200;
 
 /// What was lent and comes back: by whom it was opened, and on which file.
 #[derive(Clone, Copy)]
@@ -38,18 +48,46 @@ struct Loan {
     file: FileId,
 }
 
-/// Device and inode, whose types differ between systems.
-type FileId = Option<(i128, i128)>;
-
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) mode: Mode,
     pub(super) read_only: bool,
-    idle: Mutex<Idle>,
+    folder: Folder,
+    idle: Arc<Mutex<Idle>>,
     /// When a lock of another process was last waited for in vain.
-    in_vain: Mutex<Option<Instant>>,
-    /// Pages in the log after the last commit of this process.
-    log: Arc<AtomicUsize>,
+    in_vain: Arc<Mutex<Option<Instant>>>,
+    log: Arc<Log>,
+}
+
+/// How long the log is, as this process knows, pages.
+#[derive(Debug)]
+struct Log {
+    /// After the last commit.
+    pages: AtomicUsize,
+    /// At which length it is to be folded in next: that may do nothing while somebody reads, and costs the more the longer it is.
+    next: AtomicUsize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { pages: AtomicUsize::new(0), next: AtomicUsize::new(LONG) }
+    }
+}
+
+impl Log {
+    fn note(&self, pages: usize) {
+        self.pages.store(pages, Ordering::Relaxed);
+        if pages < LONG {
+            self.next.store(LONG, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is time to fold it in, being `least` long; says so once.
+    fn is_due(&self, least: usize) -> bool {
+        let (pages, next) = (self.pages.load(Ordering::Relaxed), self.next.load(Ordering::Relaxed));
+        let later = || self.next.compare_exchange(next, pages + LONG, Ordering::Relaxed, Ordering::Relaxed);
+        pages >= least && pages >= next && later().is_ok()
+    }
 }
 
 #[derive(Debug)]
@@ -57,15 +95,19 @@ struct Idle {
     pid: u32,
     /// Which file the connections are on; another one stands there once the index was replaced.
     file: FileId,
-    connections: Vec<Connection>,
+    readers: Vec<Reader>,
+    /// Whether a thread ends the snapshots that they keep.
+    is_watched: bool,
 }
 
 impl Pool {
-    pub(super) fn new(mode: Mode, read_only: bool, index: &Path, first: Connection) -> Self {
-        let idle = Idle { pid: std::process::id(), file: file_of(index), connections: Vec::new() };
-        let pool = Self { mode, read_only, idle: Mutex::new(idle), in_vain: Mutex::default(), log: Arc::default() };
+    pub(super) fn new(mode: Mode, read_only: bool, paths: &Paths, first: Connection) -> Self {
+        let folder = Folder::new(mode.network);
+        let (pid, file) = (std::process::id(), folder.index(paths));
+        let idle = Arc::new(Mutex::new(Idle { pid, file, readers: Vec::new(), is_watched: false }));
+        let pool = Self { mode, read_only, folder, idle, in_vain: Arc::default(), log: Arc::default() };
         let first = pool.watched(first);
-        pool.lock().connections.extend(first);
+        pool.lock().readers.extend(first);
         pool
     }
 
@@ -75,15 +117,35 @@ impl Pool {
         paths: &Paths,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (mut connection, loan) = self.take(paths).inspect_err(|failure| self.note(failure))?;
-        let done = work(&mut connection).inspect_err(|failure| self.note(failure))?;
-        self.give_back(connection, loan);
+        self.lend(paths, |reader| work(reader.plain()?))
+    }
+
+    /// The same for work that reads: the connection sees the index as it is now, and with it comes the revision of the generations
+    /// in it.
+    pub(super) fn read<T>(
+        &self,
+        paths: &Paths,
+        work: impl FnOnce(&Connection, i64) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let may_keep = !self.mode.network && !self.read_only;
+        self.lend(paths, |reader| {
+            let (connection, revision) = reader.look(may_keep)?;
+            let done = work(connection, revision)?;
+            reader.settle()?;
+            Ok(done)
+        })
+    }
+
+    fn lend<T>(&self, paths: &Paths, work: impl FnOnce(&mut Reader) -> Result<T, Failure>) -> Result<T, Failure> {
+        let (mut reader, loan) = self.take(paths).inspect_err(|failure| self.note(failure))?;
+        let done = work(&mut reader).inspect_err(|failure| self.note(failure))?;
+        self.give_back(reader, loan);
         Ok(done)
     }
 
     fn note(&self, failure: &Failure) {
         if matches!(failure, Failure::Index(error) if open::is_locked(error)) {
-            *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            note(&self.in_vain);
         }
     }
 
@@ -97,10 +159,10 @@ impl Pool {
         }
     }
 
-    fn take(&self, paths: &Paths) -> Result<(Connection, Loan), Failure> {
-        let (pid, file) = (std::process::id(), file_of(&paths.index));
-        if let Some(connection) = self.idle(pid, file).connections.pop() {
-            return Ok((connection, Loan { pid, file }));
+    fn take(&self, paths: &Paths) -> Result<(Reader, Loan), Failure> {
+        let (pid, file) = (std::process::id(), self.folder.index(paths));
+        if let Some(reader) = self.idle(pid, file).readers.pop() {
+            return Ok((reader, Loan { pid, file }));
         }
         // Another folder may stand there by now, and whoever put it there need not be this user.
         trust::check(&paths.root)?;
@@ -112,7 +174,7 @@ impl Pool {
             open::make_folder(&paths.root).map_err(|source| Error::Io { path: paths.root.clone(), source })?;
             open::open_or_create(paths, self.mode)?
         };
-        let opened = file_of(&paths.index);
+        let opened = self.folder.index(paths);
         drop(self.idle(pid, opened));
         // One that was replaced while it was opened is used once, and belongs to no file.
         let file = if file.is_none() || file == opened { opened } else { None };
@@ -120,43 +182,59 @@ impl Pool {
     }
 
     /// Has `connection` tell how long the log is.
-    fn watched(&self, mut connection: Connection) -> rusqlite::Result<Connection> {
-        let log = Arc::clone(&self.log);
-        let note = move |wal: &mut Wal, pages: std::ffi::c_int| {
+    fn watched(&self, mut connection: Connection) -> rusqlite::Result<Reader> {
+        let (log, in_vain) = (Arc::clone(&self.log), Arc::clone(&self.in_vain));
+        let told = move |wal: &mut Wal, pages: std::ffi::c_int| {
             let pages = usize::try_from(pages).unwrap_or_default();
-            log.store(pages, Ordering::Relaxed);
-            // Busy readers are no reason to fail what is committed: the next one tries again.
-            if pages >= TOO_LONG && wal.checkpoint().is_ok() {
-                log.store(0, Ordering::Relaxed);
+            log.note(pages);
+            if log.is_due(TOO_LONG) || pages >= STUCK {
+                // Busy readers are no reason to fail what is committed: a later one tries again.
+                let _done = wal.checkpoint();
+            }
+            // Answers are not kept at the price of a full disk.
+            if pages >= STUCK {
+                note(&in_vain);
             }
             Ok(())
         };
-        connection.wal_hook(Some(note))?;
-        Ok(connection)
+        connection.wal_hook(Some(told))?;
+        Ok(Reader::new(connection))
     }
 
     /// Whether the log is to be folded into the index; says so once for each time.
     pub(super) fn is_log_long(&self) -> bool {
-        self.log.load(Ordering::Relaxed) >= LONG && self.log.swap(0, Ordering::Relaxed) >= LONG
+        self.log.is_due(LONG)
     }
 
     /// A loan's process is the one that gives it back: a forked child does not have the thread that it was lent to.
-    fn give_back(&self, connection: Connection, loan: Loan) {
+    fn give_back(&self, mut reader: Reader, loan: Loan) {
         let mut idle = self.lock();
-        if (idle.pid, idle.file) == (loan.pid, loan.file) && idle.connections.len() < IDLE {
-            idle.connections.push(connection);
+        if (idle.pid, idle.file) != (loan.pid, loan.file) || idle.readers.len() >= IDLE {
+            return;
         }
+        if reader.is_holding() && !idle.is_watched {
+            idle.is_watched = watch(&self.idle);
+            if !idle.is_watched && reader.end().is_err() {
+                return;
+            }
+        }
+        idle.readers.push(reader);
+    }
+
+    /// Ends the snapshots that nobody goes on with now: the log is not begun anew before they have ended.
+    pub(super) fn release(&self) {
+        self.lock().readers.retain_mut(|reader| reader.end().is_ok());
     }
 
     /// The idle connections, all of them on `file` and opened by this process.
     fn idle(&self, pid: u32, file: FileId) -> MutexGuard<'_, Idle> {
         let mut idle = self.lock();
         if idle.pid != pid {
-            std::mem::forget(std::mem::take(&mut idle.connections));
-            idle.pid = pid;
+            std::mem::forget(std::mem::take(&mut idle.readers));
+            (idle.pid, idle.is_watched) = (pid, false);
         }
         if idle.file != file {
-            idle.connections.clear();
+            idle.readers.clear();
             idle.file = file;
         }
         idle
@@ -164,23 +242,53 @@ impl Pool {
 
     /// Closes what is idle. The last connection that any process closes folds the WAL into the file.
     pub(super) fn close(&self) {
-        let connections = {
-            let mut idle = self.lock();
-            if idle.pid != std::process::id() {
-                return;
-            }
-            std::mem::take(&mut idle.connections)
-        };
-        drop(connections);
+        let mut idle = self.lock();
+        let readers = std::mem::take(&mut idle.readers);
+        if idle.pid != std::process::id() {
+            std::mem::forget(readers);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Idle> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 
-fn file_of(path: &Path) -> FileId {
-    rustix::fs::stat(path).ok().map(|found| (found.st_dev.into(), found.st_ino.into()))
+impl Drop for Pool {
+    /// Here, and not in the thread that ends snapshots.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note(in_vain: &Mutex<Option<Instant>>) {
+    *in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+}
+
+/// Has a thread end the snapshots that nobody goes on with, until there were none for a while; whether there is one.
+fn watch(idle: &Arc<Mutex<Idle>>) -> bool {
+    let idle = Arc::downgrade(idle);
+    let thread = std::thread::Builder::new().name("larder-snapshots".to_owned()).stack_size(128 << 10);
+    thread.spawn(move || end_old(&idle)).is_ok()
+}
+
+fn end_old(idle: &Weak<Mutex<Idle>>) {
+    let mut quiet = 0;
+    loop {
+        std::thread::sleep(RELEASE);
+        let Some(idle) = idle.upgrade() else { return };
+        let mut idle = lock(&idle);
+        quiet = if idle.readers.iter().any(Reader::is_holding) { 0 } else { quiet + 1 };
+        idle.readers.retain_mut(|reader| reader.end_old().is_ok());
+        if quiet >= QUIET {
+            idle.is_watched = false;
+            return;
+        }
+    }
 }
 
 /// Why work with the index failed: with the database's own error where it has to be looked at.

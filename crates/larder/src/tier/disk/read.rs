@@ -43,7 +43,6 @@ struct Row {
     generation: u64,
     is_in_file: bool,
     body: Option<Vec<u8>>,
-    revision: i64,
 }
 
 /// A row that answers nobody any more.
@@ -74,7 +73,10 @@ impl Inner {
     /// The newest row that `want` accepts; rows that are gone or damaged are removed on the way.
     pub(super) fn find(&self, want: &Want, now: Timestamp) -> Result<Found, Error> {
         let mut useless = Vec::new();
-        let found = self.sighted(|connection, sidecar| self.look((connection, sidecar), want, now, &mut useless));
+        let found = self.read(|connection, revision, sidecar| {
+            let scopes = self.scopes_at(connection, revision)?;
+            self.look(connection, (&scopes, sidecar), want, now, &mut useless)
+        });
         for Useless { id, record_cid, expired } in useless {
             // The row is no answer whether or not it can be removed; whoever removes it counts it.
             if self.remove_row(id, &record_cid).unwrap_or(false)
@@ -88,26 +90,25 @@ impl Inner {
 
     fn look(
         &self,
-        (connection, sidecar): (&mut Connection, &View),
+        connection: &Connection,
+        known: (&Scopes, &View),
         want: &Want,
         now: Timestamp,
         useless: &mut Vec<Useless>,
     ) -> Result<Found, Failure> {
-        if let Some(found) = self.look_ahead((connection, sidecar), want, now)? {
+        if let Some(found) = self.look_ahead(connection, known, want, now)? {
             return Ok(found);
         }
         let mut rows = rows(connection, BY_HEAD, row::head_of(&want.key))?;
         rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
-        let Some(revision) = rows.first().map(|row| row.revision) else { return Ok(Found::Nothing) };
-        let scopes = self.scopes_at(connection, revision)?;
         for mut row in rows {
-            match judge(&row, want, now, (&scopes, sidecar)) {
+            match judge(&row, want, now, known) {
                 Ok(record) => match held(&mut row, &record) {
                     Some(held) => {
                         if row.is_sole {
                             self.shortcuts.learn(&want.key, row.id);
                         }
-                        return Ok(found(row, record, held, sidecar));
+                        return Ok(found(row, record, held, known.1));
                     }
                     None => {
                         self.damaged(&record.service, &record.operation, &record.body);
@@ -128,15 +129,15 @@ impl Inner {
     /// The row in which the key was found last, if it still is the only one of this key and an answer; else all are looked at.
     fn look_ahead(
         &self,
-        (connection, sidecar): (&Connection, &View),
+        connection: &Connection,
+        known: (&Scopes, &View),
         want: &Want,
         now: Timestamp,
     ) -> Result<Option<Found>, Failure> {
         let Some(id) = self.shortcuts.to(&want.key) else { return Ok(None) };
         let Some(mut row) = rows(connection, BY_ID, id)?.pop().filter(|row| row.is_sole) else { return Ok(None) };
-        let scopes = self.scopes_at(connection, row.revision)?;
-        let Ok(record) = judge(&row, want, now, (&scopes, sidecar)) else { return Ok(None) };
-        Ok(held(&mut row, &record).map(|held| found(row, record, held, sidecar)))
+        let Ok(record) = judge(&row, want, now, known) else { return Ok(None) };
+        Ok(held(&mut row, &record).map(|held| found(row, record, held, known.1)))
     }
 
     /// Reads and verifies the body of a row that keeps it in a file.
@@ -199,7 +200,6 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         generation: unsigned(row, 6)?,
         is_in_file: row.get_ref(7)?.as_blob().is_ok(),
         body: blob(row, 8)?,
-        revision: row.get(9)?,
     })
 }
 

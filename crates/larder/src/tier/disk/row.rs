@@ -2,9 +2,16 @@
 
 use larder_core::{QueryKey, Record, cid::sha256, record::Variant};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::sync::LazyLock;
 
 /// What tells several answers to one question apart: the first 16 bytes of a digest over variant and vary, framed.
 pub(super) fn form(variant: &Variant, vary: &[(String, Option<String>)]) -> [u8; 16] {
+    /// That of most answers.
+    static PLAIN: LazyLock<[u8; 16]> = LazyLock::new(|| digest_of(&Variant::default(), &[]));
+    if vary.is_empty() && *variant == Variant::default() { *PLAIN } else { digest_of(variant, vary) }
+}
+
+fn digest_of(variant: &Variant, vary: &[(String, Option<String>)]) -> [u8; 16] {
     let mut text = Vec::new();
     let mut frame = |part: &str| {
         text.extend_from_slice(&(part.len() as u64).to_le_bytes());

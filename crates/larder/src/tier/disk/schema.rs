@@ -71,12 +71,12 @@ macro_rules! generation_of {
 /// The generation that is current for the joined operation `o`, as the index knows it.
 pub(super) const CURRENT: &str = concat!("(", generation_of!("o.service", "o.name", " + "), ")");
 
-/// What is read of a row, with the revision of the generations.
+/// What is read of a row.
 macro_rules! rows {
     ($of:literal) => {
         concat!(
-            "SELECT e.id, e.key, e.form, e.sole, e.record_cid, e.record, e.generation, e.file, e.body, ",
-            "(SELECT revision FROM total) FROM entry e WHERE ",
+            "SELECT e.id, e.key, e.form, e.sole, e.record_cid, e.record, e.generation, e.file, e.body ",
+            "FROM entry e WHERE ",
             $of
         )
     };

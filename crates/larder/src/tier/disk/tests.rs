@@ -383,3 +383,65 @@ fn a_refusal_counts_whenever_it_is_written_until_a_later_acceptance() {
         assert_eq!(disk.accepted_at("origin", "digest"), expected, "{now:?} {accepted}");
     }
 }
+
+/// Whether nobody holds the log of `dir`'s index.
+fn is_log_free(dir: &Path) -> bool {
+    let other = rusqlite::Connection::open(Paths::of(dir).index).unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    other.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0)).unwrap() == 0
+}
+
+#[test]
+fn who_stops_reading_holds_the_log_for_milliseconds() {
+    let dir = TempDir::new().unwrap();
+    let disk = Disk::open(&options(dir.path())).unwrap();
+    put(&disk, "q", b"a");
+    for _ in 0..3 {
+        let is_held = (0..1000).any(|_| {
+            put(&disk, "q", b"a");
+            (0..100).for_each(|_| assert!(has(&disk, "q")));
+            !is_log_free(dir.path())
+        });
+        assert!(is_held);
+        let began = Instant::now();
+        while !is_log_free(dir.path()) {
+            assert!(began.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn readers_that_keep_snapshots_miss_no_write() {
+    let dir = TempDir::new().unwrap();
+    let (reader, writer) = (Disk::open(&options(dir.path())).unwrap(), Disk::open(&options(dir.path())).unwrap());
+    let want = Want::plain(QueryKey::of(b"q"));
+    for n in 0_u32..500 {
+        (0..20).for_each(|_| drop(pollster::block_on(reader.get(&want, NOW)).unwrap()));
+        let body = put(&writer, "q", &n.to_le_bytes());
+        let found = pollster::block_on(reader.get(&want, NOW)).unwrap();
+        assert_eq!(found.map(|found| found.record.body), Some(body));
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_folded_in_does_not_fill_the_disk() {
+    let dir = TempDir::new().unwrap();
+    let disk = Disk::open(&options(dir.path())).unwrap();
+    put(&disk, "q", b"a");
+    // As one that was stopped in the middle of a read.
+    let stopped = rusqlite::Connection::open(Paths::of(dir.path()).index).unwrap();
+    stopped.execute_batch("BEGIN; SELECT * FROM total").unwrap();
+    let mut body = vec![0; 64 << 10];
+    let is_refused = (0_u32..8000).any(|n| {
+        body[..4].copy_from_slice(&n.to_le_bytes());
+        let record = Record { key: QueryKey::of(&body[..4]), body: BodyCid::of(&body), body_len: 64 << 10, ..any() };
+        let entry =
+            Entry { record: record.into(), body: Body::Bytes(body.clone().into()), generation: 0, removals: None };
+        pollster::block_on(disk.put(entry, NOW)).is_err()
+    });
+    assert!(is_refused);
+    let log = std::fs::metadata(open::suffixed(&Paths::of(dir.path()).index, "-wal")).unwrap().len();
+    assert!((256 << 20..300 << 20).contains(&log), "{log}");
+    assert!(has(&disk, "q"), "and what is there answers");
+}

@@ -1,5 +1,6 @@
 //! The sidecar's memory: a fixed layout of 64-bit atomics, in a file that all processes map or in this process alone.
 
+use crate::tier::tick::tick;
 use rustix::fs::SeekFrom;
 use std::{
     fs::File,
@@ -171,15 +172,4 @@ impl Map {
     pub(super) fn load(&self, place: usize) -> u64 {
         self.word(place).load(Ordering::Acquire)
     }
-}
-
-/// A number that is another one after some milliseconds: a clock that is read without a system call, and without asking the
-/// processor for its counter.
-fn tick() -> u64 {
-    #[cfg(target_os = "linux")]
-    let clock = rustix::time::ClockId::MonotonicCoarse;
-    #[cfg(not(target_os = "linux"))]
-    let clock = rustix::time::ClockId::Monotonic;
-    let now = rustix::time::clock_gettime(clock);
-    now.tv_sec.cast_unsigned() << 9 | now.tv_nsec.cast_unsigned() >> 21
 }

@@ -11,8 +11,8 @@ PATH = "/v1/chat/completions"
 SIZE = 2048
 
 
-def added(place, origin, ours):
-    """p50 of a miss in µs: (larder, direct), every question another one."""
+def added(place, origin, *through):
+    """p50 of a miss in µs, every question another one: through each server, and direct."""
     number, seconds = itertools.count(), 1 if place.quick else 2
 
     def p50(url):
@@ -21,7 +21,7 @@ def added(place, origin, ours):
         check(origin.asked() - before >= requests, f"{url}: the origin was asked {origin.asked() - before} of {requests} times")
         return taken
 
-    return rounds(place, lambda: p50(f"{ours.url}/openai{PATH}"), lambda: p50(f"{origin.url}{PATH}"))
+    return rounds(place, *(lambda url=url: p50(url) for url in [*through, f"{origin.url}{PATH}"]))
 
 
 def first_bytes(place, origin, ours):
@@ -37,19 +37,24 @@ def first_bytes(place, origin, ours):
 
 
 def measure(place):
-    with hyper(place, "chat", SIZE) as origin, gateway(place, "--upstream", f"openai={origin.url}") as ours:
-        larder, direct = added(place, origin, ours)
+    with (
+        hyper(place, "chat", SIZE) as origin,
+        hyper(place, "proxy", origin.url.removeprefix("http://")) as proxy,
+        gateway(place, "--upstream", f"openai={origin.url}") as ours,
+    ):
+        larder, passed_on, direct = added(place, origin, f"{ours.url}/openai{PATH}", f"{proxy.url}{PATH}")
         _, headers = get(f"{ours.url}/openai{PATH}", chat("asked last"), POST)
         check("fwd=uri-miss" in headers["cache-status"] and "stored" in headers["cache-status"], headers["cache-status"])
     with hyper(place, "sse", 100) as origin, gateway(place, "--upstream", f"openai={origin.url}") as ours:
         first, alone = first_bytes(place, origin, ours)
     return [
-        line("miss, 2 KiB each way, p50, added", "≤ 0.1 ms", larder, direct, 0.1),
+        line("miss, 2 KiB each way, p50, added", "≤ 0.1 ms", larder, direct, 0.1, **{"bare hyper proxy, added": passed_on - direct}),
         line("miss, a stream's first byte, p50, added", "≤ 1 ms", first, alone, 1),
     ]
 
 
-def line(work, goal, ours, direct, most):
-    """A line from two times in µs."""
-    peers = {"through larder": ours / 1000, "direct": direct / 1000}
+def line(work, goal, ours, direct, most, **beside):
+    """A line from times in µs."""
+    taken = {"through larder": ours, "direct": direct, **beside}
+    peers = {name: figure / 1000 for name, figure in taken.items()}
     return Line(work, goal, (ours - direct) / 1000, "ms", peers, ours - direct <= most * 1000, delta=True)

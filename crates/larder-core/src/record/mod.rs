@@ -3,8 +3,10 @@
 //! Encoded as DAG-CBOR; its CID ([`RecordCid`]) is stored beside it, so that no damaged record is believed.
 //! The form is specified in docs/design/record.md.
 
+mod cbor;
 mod check;
 mod freshness;
+mod layout;
 pub mod run;
 mod strict;
 mod want;
@@ -154,7 +156,7 @@ impl Record {
     /// DAG-CBOR bytes. A record that [`Self::decode`] would refuse is refused here already.
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
         check::check(self)?;
-        serde_ipld_dagcbor::to_vec(self).map_err(|error| RecordError::Form(error.to_string()))
+        Ok(layout::write(self))
     }
 
     /// Reads what [`Self::encode`] wrote; `expected` is the CID stored beside it and is verified first.
@@ -164,6 +166,10 @@ impl Record {
         if RecordCid::of(bytes) != *expected {
             return Err(RecordError::Mismatch { expected: *expected });
         }
+        if let Some(record) = layout::read(bytes) {
+            return check::check(&record).map(|()| record);
+        }
+        // One with a member that a later version added, or what is no record: it is said why.
         let record: Self = serde_ipld_dagcbor::from_slice(bytes).map_err(|error| unreadable(bytes, &error))?;
         check::check(&record)?;
         if strict::is_canonical(bytes) { Ok(record) } else { Err(RecordError::Form("it is not canonical".to_owned())) }

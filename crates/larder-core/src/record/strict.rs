@@ -39,7 +39,7 @@ fn simple(minor: u8, rest: &[u8]) -> Option<&[u8]> {
 }
 
 /// The number in or behind an item's first byte, if it could not be written shorter.
-fn number(minor: u8, rest: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn number(minor: u8, rest: &[u8]) -> Option<(u64, &[u8])> {
     let (width, least) = match minor {
         0..=23 => return Some((minor.into(), rest)),
         24 => (1, 24),

@@ -8,14 +8,12 @@
 
 use super::open::Paths;
 use crate::tier::tick::tick;
-use rustix::{
-    fs::{Mode, OFlags, Stat, fstat, stat},
-    time::{ClockId, clock_gettime},
-};
+use rustix::fs::{Mode, OFlags, Stat, fstat, stat};
 use std::{
     os::fd::OwnedFd,
     path::Path,
     sync::{PoisonError, RwLock},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Device and inode, whose types differ between systems. `None`: there is no file.
@@ -100,7 +98,8 @@ impl Handle {
 
 /// Whether a change from now on leads to other times.
 fn is_settled(times: &Times) -> bool {
-    times[0].max(times[2]) + STEP < i128::from(clock_gettime(ClockId::Realtime).tv_sec)
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    times[0].max(times[2]) + STEP < now.into()
 }
 
 fn id(found: &Stat) -> FileId {

@@ -101,6 +101,14 @@ pub(super) fn totals(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     statement.query_row([], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
 }
 
+/// Says how many entries and bytes there are from here on, in the transaction that read how many there were.
+pub(super) fn set_totals(connection: &Connection, (entries, bytes): (u64, u64)) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE total SET entries = ?1, bytes = ?2")?
+        .execute([signed(entries), signed(bytes)])?;
+    Ok(())
+}
+
 /// Adds to entries and bytes, in the transaction that adds or removes rows.
 pub(super) fn add_to_totals(connection: &Connection, entries: i64, bytes: i64) -> rusqlite::Result<()> {
     let update = "UPDATE total SET entries = max(0, entries + ?1), bytes = max(0, bytes + ?2)";

@@ -186,8 +186,12 @@ impl Inner {
         let (revision, entries, bytes) = row::state(transaction)?;
         let current = self.level_with(transaction, revision, new.record)?;
         let is_new = new.generation >= current && !self.is_removed(new);
-        let added = if is_new { insert(transaction, new, current)? } else { (0, 0) };
-        let totals = (entries.saturating_add_signed(added.0), bytes.saturating_add_signed(added.1));
+        let mut totals = (entries, bytes);
+        if is_new {
+            let added = insert(transaction, new, current)?;
+            totals = (entries.saturating_add_signed(added.0), bytes.saturating_add_signed(added.1));
+            row::set_totals(transaction, totals)?;
+        }
         Ok(Kept { is_new, is_too_full: self.is_beyond_limits(totals) })
     }
 
@@ -235,9 +239,7 @@ fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Re
             &new.encoded,
             new.inline.as_deref(),
         ])?;
-    let added = (i64::from(before.old.is_none()), size - before.old.map_or(0, |(_, size)| size));
-    row::add_to_totals(transaction, added.0, added.1)?;
-    Ok(added)
+    Ok((i64::from(before.old.is_none()), size - before.old.map_or(0, |(_, size)| size)))
 }
 
 impl Before {

@@ -6,6 +6,7 @@ mod filesystem;
 mod fold;
 mod folder;
 mod generations;
+mod length;
 mod list;
 mod log;
 mod maintain;

@@ -6,6 +6,7 @@
 
 use super::{
     folder::{FileId, Folder},
+    length::{Length, Log},
     open::{self, Mode, Paths},
     snapshot::Reader,
     trust,
@@ -13,24 +14,12 @@ use super::{
 use crate::Error;
 use rusqlite::{Connection, hooks::Wal};
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 /// How many idle connections are kept.
 const IDLE: usize = 8;
-
-/// A log of so many pages (8 MiB) is to be folded into the index, by whoever has time.
-const LONG: usize = 2048;
-
-/// One of so many (16 MiB) is folded in by the commit that finds it: nobody had time.
-const TOO_LONG: usize = 2 * LONG;
-
-/// One of so many (256 MiB) cannot be folded in: a process that was stopped in the middle of a read holds it.
-const STUCK: usize = 32 * LONG;
 
 /// After a lock was waited for in vain, writes fail at once for so long.
 const AFRESH: Duration = Duration::from_secs(10);
@@ -57,37 +46,6 @@ pub(super) struct Pool {
     /// When a lock of another process was last waited for in vain.
     in_vain: Arc<Mutex<Option<Instant>>>,
     log: Arc<Log>,
-}
-
-/// How long the log is, as this process knows, pages.
-#[derive(Debug)]
-struct Log {
-    /// After the last commit.
-    pages: AtomicUsize,
-    /// At which length it is to be folded in next: that may do nothing while somebody reads, and costs the more the longer it is.
-    next: AtomicUsize,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { pages: AtomicUsize::new(0), next: AtomicUsize::new(LONG) }
-    }
-}
-
-impl Log {
-    fn note(&self, pages: usize) {
-        self.pages.store(pages, Ordering::Relaxed);
-        if pages < LONG {
-            self.next.store(LONG, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether it is time to fold it in, being `least` long; says so once.
-    fn is_due(&self, least: usize) -> bool {
-        let (pages, next) = (self.pages.load(Ordering::Relaxed), self.next.load(Ordering::Relaxed));
-        let later = || self.next.compare_exchange(next, pages + LONG, Ordering::Relaxed, Ordering::Relaxed);
-        pages >= least && pages >= next && later().is_ok()
-    }
 }
 
 #[derive(Debug)]
@@ -185,14 +143,7 @@ impl Pool {
     fn watched(&self, mut connection: Connection) -> rusqlite::Result<Reader> {
         let (log, in_vain) = (Arc::clone(&self.log), Arc::clone(&self.in_vain));
         let told = move |wal: &mut Wal, pages: std::ffi::c_int| {
-            let pages = usize::try_from(pages).unwrap_or_default();
-            log.note(pages);
-            if log.is_due(TOO_LONG) || pages >= STUCK {
-                // Busy readers are no reason to fail what is committed: a later one tries again.
-                let _done = wal.checkpoint();
-            }
-            // Answers are not kept at the price of a full disk.
-            if pages >= STUCK {
+            if log.told(wal, pages) == Length::Stuck {
                 note(&in_vain);
             }
             Ok(())
@@ -203,7 +154,7 @@ impl Pool {
 
     /// Whether the log is to be folded into the index; says so once for each time.
     pub(super) fn is_log_long(&self) -> bool {
-        self.log.is_due(LONG)
+        self.log.is_long()
     }
 
     /// A loan's process is the one that gives it back: a forked child does not have the thread that it was lent to.

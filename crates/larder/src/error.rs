@@ -50,6 +50,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The index's log is as long as it may become, and cannot be folded in: nothing is put until it can.
+    #[error("`{path}` is full: a process that was stopped holds what is in it")]
+    Stuck {
+        /// The log.
+        path: PathBuf,
+    },
     /// The store can be read and not written.
     #[error("the store at `{path}` is read-only")]
     ReadOnly {
@@ -72,6 +78,7 @@ impl Error {
                 "remove it, name another folder with `--store DIR`, or, if nobody else has written it, take it over \
                  (`chown`) and keep others out (`chmod -R go-w`)"
             }
+            Self::Stuck { .. } => "let the process go on or end it (`fuser` names those that have the file open)",
             Self::ReadOnly { .. } => "make the folder writable, or name another one with `--store DIR`",
         }
     }

@@ -25,6 +25,15 @@ type Times = [i128; 4];
 /// Two changes that lie further apart than this have different times, seconds: the coarsest filesystem counts by twos.
 const STEP: i128 = 3;
 
+/// How much may have been done to the folders above, milliseconds ago, without being seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walk {
+    /// Something: good for a read.
+    Seldom,
+    /// Nothing: what is written or removed must be so in the store that others find.
+    Always,
+}
+
 /// The store's folder.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -48,8 +57,8 @@ impl Folder {
     }
 
     /// The file at the index's path.
-    pub(super) fn index(&self, paths: &Paths) -> FileId {
-        if self.is_remote {
+    pub(super) fn index(&self, paths: &Paths, walk: Walk) -> FileId {
+        if self.is_remote || walk == Walk::Always {
             return file_of(&paths.index);
         }
         let now = tick();
@@ -60,10 +69,10 @@ impl Folder {
         {
             return index;
         }
-        self.walk(paths, now)
+        self.learn(paths, now)
     }
 
-    fn walk(&self, paths: &Paths, now: u64) -> FileId {
+    fn learn(&self, paths: &Paths, now: u64) -> FileId {
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         *handle = handle.take().or_else(|| Handle::open(&paths.root));
         let times = handle.as_ref().and_then(Handle::times).filter(is_settled);
@@ -131,8 +140,8 @@ mod tests {
     fn what_was_just_changed_is_not_known_by_its_times() {
         let temporary = tempfile::TempDir::new().unwrap();
         let (paths, folder) = (made(temporary.path()), Folder::new(false));
-        assert_eq!(folder.index(&paths), file_of(&paths.index));
-        assert!(folder.index(&paths).is_some() && !is_known(&folder));
+        assert_eq!(folder.index(&paths, Walk::Seldom), file_of(&paths.index));
+        assert!(folder.index(&paths, Walk::Seldom).is_some() && !is_known(&folder));
     }
 
     #[test]
@@ -153,11 +162,38 @@ mod tests {
         std::thread::sleep(Duration::from_secs(5));
         for (change, paths) in changes.iter().zip(places) {
             let folder = Folder::new(false);
-            assert!(folder.index(&paths).is_some() && is_known(&folder));
+            assert!(folder.index(&paths, Walk::Seldom).is_some() && is_known(&folder));
             // In the same tick, as likely as not.
-            folder.index(&paths);
+            folder.index(&paths, Walk::Seldom);
             change(&paths);
-            assert_eq!(folder.index(&paths), file_of(&paths.index));
+            assert_eq!(folder.index(&paths, Walk::Seldom), file_of(&paths.index));
         }
+    }
+
+    #[test]
+    fn other_folders_above_are_seen_by_who_writes_at_once_and_soon_by_all() {
+        let temporary = tempfile::TempDir::new().unwrap();
+        let [here, there, gone] = ["here", "there", "gone"].map(|name| temporary.path().join(name));
+        let (paths, _) = (made(&here), made(&there));
+        std::thread::sleep(Duration::from_secs(5));
+        let folder = Folder::new(false);
+        folder.index(&paths, Walk::Seldom);
+        assert!(is_known(&folder));
+        fs::rename(&here, gone).unwrap();
+        fs::rename(there, here).unwrap();
+        assert_eq!(folder.index(&paths, Walk::Always), file_of(&paths.index));
+        std::thread::sleep(Duration::from_millis(20));
+        // Twice, since what is learned meanwhile must not be of the folder that is gone.
+        for _ in 0..2 {
+            assert_eq!(folder.index(&paths, Walk::Seldom), file_of(&paths.index));
+        }
+    }
+
+    #[test]
+    fn a_remote_folder_is_not_believed() {
+        let temporary = tempfile::TempDir::new().unwrap();
+        let (paths, folder) = (made(temporary.path()), Folder::new(true));
+        std::thread::sleep(Duration::from_secs(5));
+        assert!(folder.index(&paths, Walk::Seldom).is_some() && !is_known(&folder));
     }
 }

@@ -3,7 +3,7 @@
 //! One process at a time does it (an OS lock that dies with its holder), at most 100 rows in a transaction.
 
 use super::{
-    Inner,
+    Inner, length,
     open::suffixed,
     remove::{BATCH, GONE, Gone},
     row::{self, signed},
@@ -272,9 +272,7 @@ impl Inner {
     /// Folds what can be folded of the WAL into the index. Nobody is waited for: another process may be at it.
     pub(super) fn fold_log(&self) {
         self.pool.release();
-        let done = self.with(|connection| {
-            Ok(connection.wal_checkpoint_v2(Some(rusqlite::MAIN_DB), rusqlite::wal::CheckpointMode::PASSIVE).is_ok())
-        });
+        let done = self.with(|connection| Ok(length::fold(connection)?));
         tracing::trace!(?done, "the log was folded in");
     }
 

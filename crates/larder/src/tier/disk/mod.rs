@@ -6,6 +6,7 @@ mod filesystem;
 mod fold;
 mod folder;
 mod generations;
+mod idle;
 mod length;
 mod list;
 mod log;

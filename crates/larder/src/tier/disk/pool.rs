@@ -5,8 +5,9 @@
 //! Every connection says after each commit how long the log has become, and folds it in where nobody else did.
 
 use super::{
-    folder::{FileId, Folder},
-    length::{Length, Log},
+    folder::{FileId, Folder, Walk},
+    idle::{Idle, Shared},
+    length::{self, Log},
     open::{self, Mode, Paths},
     snapshot::Reader,
     trust,
@@ -14,7 +15,7 @@ use super::{
 use crate::Error;
 use rusqlite::{Connection, hooks::Wal};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,12 +24,6 @@ const IDLE: usize = 8;
 
 /// After a lock was waited for in vain, writes fail at once for so long.
 const AFRESH: Duration = Duration::from_secs(10);
-
-/// Snapshots that nobody went on with are ended so often.
-const RELEASE: Duration = Duration::from_millis(5);
-
-/// Who ends them goes away after so many times without any.
-const QUIET: u32 = 200;
 
 /// What was lent and comes back: by whom it was opened, and on which file.
 #[derive(Clone, Copy)]
@@ -42,30 +37,20 @@ pub(super) struct Pool {
     pub(super) mode: Mode,
     pub(super) read_only: bool,
     folder: Folder,
-    idle: Arc<Mutex<Idle>>,
+    idle: Shared,
     /// When a lock of another process was last waited for in vain.
-    in_vain: Arc<Mutex<Option<Instant>>>,
+    in_vain: Mutex<Option<Instant>>,
     log: Arc<Log>,
-}
-
-#[derive(Debug)]
-struct Idle {
-    pid: u32,
-    /// Which file the connections are on; another one stands there once the index was replaced.
-    file: FileId,
-    readers: Vec<Reader>,
-    /// Whether a thread ends the snapshots that they keep.
-    is_watched: bool,
 }
 
 impl Pool {
     pub(super) fn new(mode: Mode, read_only: bool, paths: &Paths, first: Connection) -> Self {
         let folder = Folder::new(mode.network);
-        let (pid, file) = (std::process::id(), folder.index(paths));
-        let idle = Arc::new(Mutex::new(Idle { pid, file, readers: Vec::new(), is_watched: false }));
-        let pool = Self { mode, read_only, folder, idle, in_vain: Arc::default(), log: Arc::default() };
+        let idle = Shared::new(std::process::id(), folder.index(paths, Walk::Always));
+        let log = std::fs::metadata(open::suffixed(&paths.index, "-wal")).map_or(0, |log| log.len());
+        let pool = Self { mode, read_only, folder, idle, in_vain: Mutex::default(), log: Arc::new(Log::of(log)) };
         let first = pool.watched(first);
-        pool.lock().readers.extend(first);
+        pool.idle.lock().readers.extend(first);
         pool
     }
 
@@ -75,7 +60,7 @@ impl Pool {
         paths: &Paths,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.lend(paths, |reader| work(reader.plain()?))
+        self.lend(paths, Walk::Always, |reader| work(reader.plain()?))
     }
 
     /// The same for work that reads: the connection sees the index as it is now, and with it comes the revision of the generations
@@ -86,16 +71,16 @@ impl Pool {
         work: impl FnOnce(&Connection, i64) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let may_keep = !self.mode.network && !self.read_only;
-        self.lend(paths, |reader| {
-            let (connection, revision) = reader.look(may_keep)?;
-            let done = work(connection, revision)?;
-            reader.settle()?;
-            Ok(done)
-        })
+        self.lend(paths, Walk::Seldom, |reader| reader.read(may_keep, work))
     }
 
-    fn lend<T>(&self, paths: &Paths, work: impl FnOnce(&mut Reader) -> Result<T, Failure>) -> Result<T, Failure> {
-        let (mut reader, loan) = self.take(paths).inspect_err(|failure| self.note(failure))?;
+    fn lend<T>(
+        &self,
+        paths: &Paths,
+        walk: Walk,
+        work: impl FnOnce(&mut Reader) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (mut reader, loan) = self.take(paths, walk).inspect_err(|failure| self.note(failure))?;
         let done = work(&mut reader).inspect_err(|failure| self.note(failure))?;
         self.give_back(reader, loan);
         Ok(done)
@@ -103,7 +88,7 @@ impl Pool {
 
     fn note(&self, failure: &Failure) {
         if matches!(failure, Failure::Index(error) if open::is_locked(error)) {
-            note(&self.in_vain);
+            *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 
@@ -117,8 +102,16 @@ impl Pool {
         }
     }
 
-    fn take(&self, paths: &Paths) -> Result<(Reader, Loan), Failure> {
-        let (pid, file) = (std::process::id(), self.folder.index(paths));
+    /// Before a put: an error while the log is as long as it may become.
+    pub(super) fn look_for_room(&self, paths: &Paths) -> Result<(), Error> {
+        match self.log.has_room(|| self.with(paths, |connection| Ok(length::fold(connection)?)).ok()) {
+            true => Ok(()),
+            false => Err(Error::Stuck { path: open::suffixed(&paths.index, "-wal") }),
+        }
+    }
+
+    fn take(&self, paths: &Paths, walk: Walk) -> Result<(Reader, Loan), Failure> {
+        let (pid, file) = (std::process::id(), self.folder.index(paths, walk));
         if let Some(reader) = self.idle(pid, file).readers.pop() {
             return Ok((reader, Loan { pid, file }));
         }
@@ -132,7 +125,7 @@ impl Pool {
             open::make_folder(&paths.root).map_err(|source| Error::Io { path: paths.root.clone(), source })?;
             open::open_or_create(paths, self.mode)?
         };
-        let opened = self.folder.index(paths);
+        let opened = self.folder.index(paths, Walk::Always);
         drop(self.idle(pid, opened));
         // One that was replaced while it was opened is used once, and belongs to no file.
         let file = if file.is_none() || file == opened { opened } else { None };
@@ -141,11 +134,9 @@ impl Pool {
 
     /// Has `connection` tell how long the log is.
     fn watched(&self, mut connection: Connection) -> rusqlite::Result<Reader> {
-        let (log, in_vain) = (Arc::clone(&self.log), Arc::clone(&self.in_vain));
+        let log = Arc::clone(&self.log);
         let told = move |wal: &mut Wal, pages: std::ffi::c_int| {
-            if log.told(wal, pages) == Length::Stuck {
-                note(&in_vain);
-            }
+            log.told(wal, pages);
             Ok(())
         };
         connection.wal_hook(Some(told))?;
@@ -158,28 +149,41 @@ impl Pool {
     }
 
     /// A loan's process is the one that gives it back: a forked child does not have the thread that it was lent to.
-    fn give_back(&self, mut reader: Reader, loan: Loan) {
-        let mut idle = self.lock();
+    fn give_back(&self, reader: Reader, loan: Loan) {
+        let mut idle = self.idle.lock();
         if (idle.pid, idle.file) != (loan.pid, loan.file) || idle.readers.len() >= IDLE {
             return;
         }
-        if reader.is_holding() && !idle.is_watched {
-            idle.is_watched = watch(&self.idle);
-            if !idle.is_watched && reader.end().is_err() {
-                return;
-            }
-        }
+        let begins_to_hold = reader.is_holding() && !idle.is_watched;
+        idle.is_watched |= begins_to_hold;
         idle.readers.push(reader);
+        drop(idle);
+        if begins_to_hold && !self.idle.watch() {
+            self.idle.lock().is_watched = false;
+            self.release();
+        }
     }
 
     /// Ends the snapshots that nobody goes on with now: the log is not begun anew before they have ended.
     pub(super) fn release(&self) {
-        self.lock().readers.retain_mut(|reader| reader.end().is_ok());
+        self.idle.lock().readers.retain_mut(|reader| reader.end().is_ok());
+    }
+
+    /// Whether an idle connection holds a snapshot.
+    #[cfg(test)]
+    pub(super) fn is_holding(&self) -> bool {
+        self.idle.lock().readers.iter().any(Reader::is_holding)
+    }
+
+    /// Whether a thread ends snapshots.
+    #[cfg(test)]
+    pub(super) fn is_watched(&self) -> bool {
+        self.idle.lock().is_watched
     }
 
     /// The idle connections, all of them on `file` and opened by this process.
     fn idle(&self, pid: u32, file: FileId) -> MutexGuard<'_, Idle> {
-        let mut idle = self.lock();
+        let mut idle = self.idle.lock();
         if idle.pid != pid {
             std::mem::forget(std::mem::take(&mut idle.readers));
             (idle.pid, idle.is_watched) = (pid, false);
@@ -193,15 +197,11 @@ impl Pool {
 
     /// Closes what is idle. The last connection that any process closes folds the WAL into the file.
     pub(super) fn close(&self) {
-        let mut idle = self.lock();
+        let mut idle = self.idle.lock();
         let readers = std::mem::take(&mut idle.readers);
         if idle.pid != std::process::id() {
             std::mem::forget(readers);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Idle> {
-        lock(&self.idle)
     }
 }
 
@@ -209,36 +209,6 @@ impl Drop for Pool {
     /// Here, and not in the thread that ends snapshots.
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn note(in_vain: &Mutex<Option<Instant>>) {
-    *in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-}
-
-/// Has a thread end the snapshots that nobody goes on with, until there were none for a while; whether there is one.
-fn watch(idle: &Arc<Mutex<Idle>>) -> bool {
-    let idle = Arc::downgrade(idle);
-    let thread = std::thread::Builder::new().name("larder-snapshots".to_owned()).stack_size(128 << 10);
-    thread.spawn(move || end_old(&idle)).is_ok()
-}
-
-fn end_old(idle: &Weak<Mutex<Idle>>) {
-    let mut quiet = 0;
-    loop {
-        std::thread::sleep(RELEASE);
-        let Some(idle) = idle.upgrade() else { return };
-        let mut idle = lock(&idle);
-        quiet = if idle.readers.iter().any(Reader::is_holding) { 0 } else { quiet + 1 };
-        idle.readers.retain_mut(|reader| reader.end_old().is_ok());
-        if quiet >= QUIET {
-            idle.is_watched = false;
-            return;
-        }
     }
 }
 

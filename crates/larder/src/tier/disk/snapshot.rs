@@ -6,6 +6,7 @@
 //! of any process changes it, and SQLite itself compares nothing else when a transaction begins
 //! (<https://www.sqlite.org/walformat.html#the_wal_index_header>).
 
+use super::length::LONG;
 use crate::tier::tick::tick;
 use rusqlite::{Connection, ffi};
 use std::{
@@ -21,6 +22,8 @@ const REGION: c_int = 32 << 10;
 /// The header's first number.
 const FORMAT: u32 = 3_007_000;
 
+const REVISION: &str = "SELECT revision FROM total";
+
 /// A connection of the pool, and what it still sees since it last read.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -28,6 +31,8 @@ pub(super) struct Reader {
     kept: Option<Snapshot>,
     /// When it last read, in ticks.
     read: u64,
+    /// Whether its index has a log, once it was asked.
+    has_log: Option<bool>,
 }
 
 /// A read transaction that is open.
@@ -50,7 +55,7 @@ unsafe impl Send for LogIndex {}
 
 impl Reader {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, kept: None, read: 0 }
+        Self { connection, kept: None, read: 0, has_log: None }
     }
 
     /// The connection, in no transaction.
@@ -59,32 +64,48 @@ impl Reader {
         Ok(&mut self.connection)
     }
 
-    /// The connection in a transaction that sees the index as it is now, and the revision of the generations in it.
-    /// [`Reader::settle`] ends it, or has it kept. `may_keep`: the log's index is shared memory.
-    pub(super) fn look(&mut self, may_keep: bool) -> rusqlite::Result<(&Connection, i64)> {
+    /// Does `work` with the connection in a transaction that sees the index as it is now, and with the revision of the
+    /// generations in it. `may_keep`: the log's index is memory that all processes share.
+    pub(super) fn read<T, E: From<rusqlite::Error>>(
+        &mut self,
+        may_keep: bool,
+        work: impl FnOnce(&Connection, i64) -> Result<T, E>,
+    ) -> Result<T, E> {
         let now = tick();
         let is_dense = std::mem::replace(&mut self.read, now) == now;
         if let Some(kept) = self.kept.as_ref().filter(|kept| kept.began == now && kept.is_current()) {
-            return Ok((&self.connection, kept.revision));
+            return work(&self.connection, kept.revision);
         }
         self.end()?;
-        // Not before it has read: SQLite makes the index when it needs it.
-        let index = if is_dense && may_keep { LogIndex::of(&self.connection) } else { None };
-        let header = index.and_then(LogIndex::header);
-        self.connection.prepare_cached("BEGIN")?.execute([])?;
-        let select = "SELECT revision FROM total";
-        let revision = self.connection.prepare_cached(select)?.query_row([], |row| row.get(0))?;
-        if let (Some(index), Some(header)) = (index, header) {
-            let snapshot = Snapshot { index, header, revision, began: now };
-            // Otherwise somebody committed meanwhile, and it may be of before or after that.
-            self.kept = snapshot.is_current().then_some(snapshot);
+        if is_dense && may_keep && self.keep(now)? {
+            let revision = self.kept.as_ref().map_or(0, |kept| kept.revision);
+            return work(&self.connection, revision);
         }
-        Ok((&self.connection, revision))
+        let mut statement = self.connection.prepare_cached(REVISION)?;
+        // As long as this statement stands at its row the transaction is open: two statements fewer than with a name for it.
+        let mut rows = statement.query([])?;
+        let revision = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.get(0)?;
+        work(&self.connection, revision)
     }
 
-    /// A look is over.
-    pub(super) fn settle(&mut self) -> rusqlite::Result<()> {
-        if self.kept.is_some() { Ok(()) } else { self.end() }
+    /// Begins a transaction to be kept; whether it can be.
+    fn keep(&mut self, now: u64) -> rusqlite::Result<bool> {
+        let index = LogIndex::of(&self.connection, &mut self.has_log)?;
+        // A long log is begun anew when nobody reads what is in it.
+        let Some((index, header)) = index.and_then(|index| Some((index, index.header()?))) else { return Ok(false) };
+        if pages(&header) >= LONG {
+            return Ok(false);
+        }
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        let revision = self.connection.prepare_cached(REVISION)?.query_row([], |row| row.get(0))?;
+        let snapshot = Snapshot { index, header, revision, began: now };
+        if !snapshot.is_current() {
+            // Somebody committed meanwhile, and it may be of before or after that.
+            self.end()?;
+            return Ok(false);
+        }
+        self.kept = Some(snapshot);
+        Ok(true)
     }
 
     /// Whether it holds a snapshot.
@@ -108,6 +129,12 @@ impl Reader {
     }
 }
 
+/// How many pages the log has, by its header: its field `mxFrame`, in the byte order of this machine.
+fn pages(header: &[u64; HEADER]) -> usize {
+    let [a, b, c, d, ..] = header[2].to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d]) as usize
+}
+
 impl Snapshot {
     fn is_current(&self) -> bool {
         self.index.header() == Some(self.header)
@@ -116,7 +143,15 @@ impl Snapshot {
 
 impl LogIndex {
     /// That of a connection that has read, if its index has a log and the log's index is shared.
-    fn of(connection: &Connection) -> Option<Self> {
+    fn of(connection: &Connection, has_log: &mut Option<bool>) -> rusqlite::Result<Option<Self>> {
+        let ask = || connection.query_row("PRAGMA journal_mode", [], |row| Ok(row.get::<_, String>(0)? == "wal"));
+        // Whoever is asked for what is not there makes it.
+        let has = has_log.map_or_else(ask, Ok)?;
+        *has_log = Some(has);
+        Ok(if has { Self::mapped(connection) } else { None })
+    }
+
+    fn mapped(connection: &Connection) -> Option<Self> {
         let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
         let mut region: *mut c_void = ptr::null_mut();
         let (name, asked) = (c"main".as_ptr(), (&raw mut file).cast());
@@ -148,7 +183,10 @@ impl LogIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use std::{
+        path::Path,
+        time::{Duration, Instant},
+    };
 
     fn connect(path: &Path) -> Connection {
         let connection = Connection::open(path).unwrap();
@@ -169,9 +207,7 @@ mod tests {
     }
 
     fn read(reader: &mut Reader, may_keep: bool) -> i64 {
-        let revision = reader.look(may_keep).unwrap().1;
-        reader.settle().unwrap();
-        revision
+        reader.read(may_keep, |_, revision| Ok::<_, rusqlite::Error>(revision)).unwrap()
     }
 
     /// Reads until the snapshot is kept.
@@ -210,13 +246,39 @@ mod tests {
         let (mut reader, writer) = pair(folder.path());
         keep(&mut reader);
         assert!(!ends_the_log(&writer));
-        while reader.is_holding() {
-            reader.end_old().unwrap();
-        }
-        assert!(ends_the_log(&writer));
+        std::thread::sleep(Duration::from_millis(20));
+        reader.end_old().unwrap();
+        assert!(!reader.is_holding() && ends_the_log(&writer));
+        raise(&writer);
         keep(&mut reader);
         reader.plain().unwrap();
         assert!(!reader.is_holding() && ends_the_log(&writer));
+    }
+
+    #[test]
+    fn who_reads_without_a_rest_lets_the_log_go_at_times() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (mut reader, writer) = pair(folder.path());
+        keep(&mut reader);
+        assert!(!ends_the_log(&writer));
+        let until = Instant::now() + Duration::from_millis(20);
+        while Instant::now() < until {
+            read(&mut reader, true);
+        }
+        // All of it is folded in, so that the newer snapshot does not need it.
+        assert!(ends_the_log(&writer));
+    }
+
+    #[test]
+    fn none_is_kept_of_a_long_log() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (mut reader, writer) = pair(folder.path());
+        writer.execute_batch("PRAGMA wal_autocheckpoint = 0; CREATE TABLE large(bytes)").unwrap();
+        writer.execute("INSERT INTO large VALUES(zeroblob(9000000))", []).unwrap();
+        for _ in 0..100 {
+            read(&mut reader, true);
+            assert!(!reader.is_holding());
+        }
     }
 
     #[test]
@@ -232,7 +294,10 @@ mod tests {
         none_is_kept(&mut reader, false);
         drop(writer);
         reader.plain().unwrap().execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+        drop(reader);
+        let mut reader = Reader::new(Connection::open(folder.path().join("db")).unwrap());
         none_is_kept(&mut reader, true);
+        assert!(!folder.path().join("db-shm").exists());
         raise(&connect(&folder.path().join("db")));
         assert_eq!(read(&mut reader, true), 1);
     }

@@ -444,4 +444,47 @@ fn a_log_that_cannot_be_folded_in_does_not_fill_the_disk() {
     let log = std::fs::metadata(open::suffixed(&Paths::of(dir.path()).index, "-wal")).unwrap().len();
     assert!((256 << 20..300 << 20).contains(&log), "{log}");
     assert!(has(&disk, "q"), "and what is there answers");
+    let again = || {
+        let entry =
+            Entry { record: any().into(), body: Body::Bytes(b"x".to_vec().into()), generation: 0, removals: None };
+        pollster::block_on(Disk::open(&options(dir.path())).unwrap().put(entry, NOW))
+    };
+    assert!(matches!(again(), Err(Error::Stuck { .. })), "who opens the store knows it, too");
+    let q = Selection { key: Some(QueryKey::of(b"q")), ..Selection::default() };
+    assert_eq!(pollster::block_on(disk.remove(&q, NOW)).unwrap(), 1, "removals go on");
+    drop(stopped);
+    again().unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    put(&disk, "q", b"a");
+}
+
+#[test]
+fn a_log_is_not_held_while_it_is_folded_in_nor_when_nobody_reads_any_more() {
+    let dir = TempDir::new().unwrap();
+    let disk = Disk::open(&options(dir.path())).unwrap();
+    let holding = |disk: &Disk| disk.inner.pool.is_holding();
+    let is_held = (0..1000).any(|_| {
+        put(&disk, "q", b"a");
+        (0..100).for_each(|_| assert!(has(&disk, "q")));
+        let is_held = holding(&disk);
+        disk.inner.fold_log();
+        assert!(!holding(&disk));
+        is_held
+    });
+    assert!(is_held);
+    let began = Instant::now();
+    while disk.inner.pool.is_watched() {
+        assert!(began.elapsed() < Duration::from_secs(10), "the thread goes away");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn no_snapshot_is_kept_on_a_network_mount() {
+    let dir = TempDir::new().unwrap();
+    let disk = remote(dir.path());
+    put(&disk, "q", b"a");
+    for _ in 0..500 {
+        assert!(has(&disk, "q") && !disk.inner.pool.is_holding());
+    }
 }

@@ -152,6 +152,7 @@ impl Inner {
         if self.pool.read_only {
             return Err(Error::ReadOnly { path: self.paths.root.clone() });
         }
+        self.pool.look_for_room(&self.paths)?;
         let record = &*entry.record;
         let encoded = record.encode().map_err(|error| Error::Index(error.to_string()))?;
         let inline = if entry.body.len() <= INLINE {

@@ -22,8 +22,11 @@ pub(super) type FileId = Option<(i128, i128)>;
 /// When a folder was last changed: seconds and nanoseconds, of its entries and of itself.
 type Times = [i128; 4];
 
-/// Two changes that lie further apart than this have different times, seconds: the coarsest filesystem counts by twos.
-const STEP: i128 = 3;
+/// Two changes that lie further apart than this have different times, milliseconds: the coarsest filesystem counts by two seconds,
+/// and one that says parts of a second counts in steps of the system's clock, which are ten milliseconds at most.
+const COARSE: i128 = 3000;
+/// See [`COARSE`].
+const FINE: i128 = 100;
 
 /// How much may have been done to the folders above, milliseconds ago, without being seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +109,11 @@ impl Handle {
 }
 
 /// Whether a change from now on leads to other times.
-fn is_settled(times: &Times) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    times[0].max(times[2]) + STEP < now.into()
+fn is_settled(&[modified, modified_ns, changed, changed_ns]: &Times) -> bool {
+    let step = if modified_ns != 0 && changed_ns != 0 { FINE } else { COARSE };
+    let last = (modified * 1000 + modified_ns / 1_000_000).max(changed * 1000 + changed_ns / 1_000_000);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    i128::try_from(now).is_ok_and(|now| last + step < now)
 }
 
 fn id(found: &Stat) -> FileId {
@@ -130,6 +135,19 @@ mod tests {
         fs::create_dir_all(&paths.root).unwrap();
         fs::write(&paths.index, b"1").unwrap();
         paths
+    }
+
+    #[test]
+    fn times_settle_when_no_change_can_have_them_any_more() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let settled = |ago: u64, is_fine: bool| {
+            let at = now - Duration::from_millis(ago);
+            let ns = if is_fine { i128::from(at.subsec_nanos().max(1)) } else { 0 };
+            is_settled(&[0, ns, at.as_secs().into(), ns])
+        };
+        assert!(settled(5000, false) && !settled(1500, false));
+        assert!(settled(500, true) && !settled(20, true));
+        assert!(!is_settled(&[0, 1, i128::from(now.as_secs()) + 100, 1]), "from the future");
     }
 
     fn is_known(folder: &Folder) -> bool {

@@ -71,14 +71,20 @@ fn end_old(idle: &Weak<Mutex<Idle>>) {
 /// A fork while a snapshot is kept would leave the child with a lock that nobody lets go (SQLite counts locks by process), and one
 /// while the thread above is at work with mutexes that nobody unlocks. So the snapshots of idle connections are ended first, and the
 /// thread waits (pthread_atfork, POSIX.1-2024).
-mod fork {
+pub(super) mod fork {
     use super::{Idle, Mutex, MutexGuard, PoisonError, Reader, RefCell, Weak};
-    use std::sync::OnceLock;
+    use std::sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    };
 
     type Known = Vec<Weak<Mutex<Idle>>>;
 
     /// Who has a thread that ends snapshots. Held while it does so, and over a fork.
     static KNOWN: Mutex<Known> = Mutex::new(Vec::new());
+
+    /// [`process`], once it was asked. 0: not yet, or it is another one.
+    static PROCESS: AtomicU32 = AtomicU32::new(0);
 
     thread_local! {
         /// Over a fork.
@@ -91,12 +97,28 @@ mod fork {
 
     /// Makes sure that forks end the snapshots of `idle` first.
     pub(super) fn is_guarded(idle: &Weak<Mutex<Idle>>) -> bool {
-        static REGISTERED: OnceLock<bool> = OnceLock::new();
-        // SAFETY: the handlers neither unwind nor fork, and stay where they are: nothing is unloaded.
-        let register = || unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) == 0 };
         let mut known = lock();
         known.retain(|known| known.strong_count() > 0 && !known.ptr_eq(idle));
         known.push(Weak::clone(idle));
+        is_registered()
+    }
+
+    /// This process, without asking the system each time.
+    pub(in super::super) fn process() -> u32 {
+        let known = if is_registered() { PROCESS.load(Relaxed) } else { 0 };
+        if known != 0 {
+            return known;
+        }
+        let process = std::process::id();
+        PROCESS.store(process, Relaxed);
+        process
+    }
+
+    /// Whether the handlers are called at a fork.
+    fn is_registered() -> bool {
+        static REGISTERED: OnceLock<bool> = OnceLock::new();
+        // SAFETY: the handlers neither unwind nor fork, and stay where they are: nothing is unloaded.
+        let register = || unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) == 0 };
         *REGISTERED.get_or_init(register)
     }
 
@@ -111,5 +133,10 @@ mod fork {
 
     extern "C" fn after() {
         let _released = HELD.try_with(|held| held.borrow_mut().take());
+    }
+
+    extern "C" fn after_in_child() {
+        PROCESS.store(0, Relaxed);
+        after();
     }
 }

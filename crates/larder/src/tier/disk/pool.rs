@@ -6,7 +6,7 @@
 
 use super::{
     folder::{FileId, Folder, Walk},
-    idle::{Idle, Shared},
+    idle::{Idle, Shared, fork},
     length::{self, Log},
     open::{self, Mode, Paths},
     snapshot::Reader,
@@ -46,7 +46,7 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(mode: Mode, read_only: bool, paths: &Paths, first: Connection) -> Self {
         let folder = Folder::new(mode.network);
-        let idle = Shared::new(std::process::id(), folder.index(paths, Walk::Always));
+        let idle = Shared::new(fork::process(), folder.index(paths, Walk::Always));
         let log = std::fs::metadata(open::suffixed(&paths.index, "-wal")).map_or(0, |log| log.len());
         let pool = Self { mode, read_only, folder, idle, in_vain: Mutex::default(), log: Arc::new(Log::of(log)) };
         let first = pool.watched(first);
@@ -111,7 +111,7 @@ impl Pool {
     }
 
     fn take(&self, paths: &Paths, walk: Walk) -> Result<(Reader, Loan), Failure> {
-        let (pid, file) = (std::process::id(), self.folder.index(paths, walk));
+        let (pid, file) = (fork::process(), self.folder.index(paths, walk));
         if let Some(reader) = self.idle(pid, file).readers.pop() {
             return Ok((reader, Loan { pid, file }));
         }
@@ -199,7 +199,7 @@ impl Pool {
     pub(super) fn close(&self) {
         let mut idle = self.idle.lock();
         let readers = std::mem::take(&mut idle.readers);
-        if idle.pid != std::process::id() {
+        if idle.pid != fork::process() {
             std::mem::forget(readers);
         }
     }

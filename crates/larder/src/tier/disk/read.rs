@@ -135,7 +135,9 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Option<Found>, Failure> {
         let Some(id) = self.shortcuts.to(&want.key) else { return Ok(None) };
-        let Some(mut row) = rows(connection, BY_ID, id)?.pop().filter(|row| row.is_sole) else { return Ok(None) };
+        let mut statement = connection.prepare_cached(BY_ID)?;
+        let row = statement.query([id])?.next()?.map(read_row).transpose()?;
+        let Some(mut row) = row.filter(|row| row.is_sole) else { return Ok(None) };
         let Ok(record) = judge(&row, want, now, known) else { return Ok(None) };
         Ok(held(&mut row, &record).map(|held| found(row, record, held, known.1)))
     }

@@ -90,9 +90,10 @@ impl Log {
     }
 }
 
-/// Folds what can be folded of the log into the index: how many pages it has, and how many of them are in. Nobody is waited for.
-pub(super) fn fold(connection: &Connection) -> rusqlite::Result<(c_int, c_int)> {
-    connection.wal_checkpoint_v2(Some(rusqlite::MAIN_DB), CheckpointMode::PASSIVE)
+/// Folds what can be folded of the log into the index: how many pages it has, and how many of them are in. `None`: somebody else is
+/// at it, for whom nobody has to wait, or it failed, which says nothing of the locks that others hold.
+pub(super) fn fold(connection: &Connection) -> Option<(c_int, c_int)> {
+    connection.wal_checkpoint_v2(Some(rusqlite::MAIN_DB), CheckpointMode::PASSIVE).ok()
 }
 
 #[cfg(test)]

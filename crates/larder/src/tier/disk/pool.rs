@@ -104,7 +104,7 @@ impl Pool {
 
     /// Before a put: an error while the log is as long as it may become.
     pub(super) fn look_for_room(&self, paths: &Paths) -> Result<(), Error> {
-        match self.log.has_room(|| self.with(paths, |connection| Ok(length::fold(connection)?)).ok()) {
+        match self.log.has_room(|| self.with(paths, |connection| Ok(length::fold(connection))).ok().flatten()) {
             true => Ok(()),
             false => Err(Error::Stuck { path: open::suffixed(&paths.index, "-wal") }),
         }

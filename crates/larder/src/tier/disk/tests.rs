@@ -488,3 +488,20 @@ fn no_snapshot_is_kept_on_a_network_mount() {
         assert!(has(&disk, "q") && !disk.inner.pool.is_holding());
     }
 }
+
+#[test]
+fn who_folds_the_log_beside_another_one_holds_up_no_write() {
+    let dir = TempDir::new().unwrap();
+    let disk = Disk::open(&options(dir.path())).unwrap();
+    std::thread::scope(|scope| {
+        for fold in 0..3 {
+            let disk = &disk;
+            scope.spawn(move || {
+                for n in 0..300 {
+                    put(disk, &format!("{fold} {n}"), b"a");
+                    disk.inner.fold_log();
+                }
+            });
+        }
+    });
+}

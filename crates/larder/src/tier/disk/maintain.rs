@@ -25,7 +25,7 @@ use std::{
 /// How many batches one process does before it lets another put go on.
 const BATCHES: usize = 64;
 /// Over how many entries a maintenance looks for those that are past their time.
-const STRETCH: usize = 256;
+const STRETCH: usize = 512;
 /// A WAL beyond this is folded into the index: left alone it grows to gigabytes under load.
 const WAL_LIMIT: u64 = 32 << 20;
 /// Who keeps a snapshot ends it sooner.

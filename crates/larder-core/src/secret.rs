@@ -80,8 +80,8 @@ const NAMES: [&str; 45] = [
     "sas",
 ];
 
-/// Last words that say credential: `x-goog-api-key`, `access_token`, `client_secret`, …
-const LAST_WORDS: [&str; 21] = [
+/// Words that say credential alone and as the last ones of a name: `x-goog-api-key`, `access_token`, `client_secret`, …
+const LAST_WORDS: [&str; 26] = [
     "token",
     "key",
     "apikey",
@@ -103,6 +103,11 @@ const LAST_WORDS: [&str; 21] = [
     "pwd",
     "passcode",
     "wsse",
+    "bearer",
+    "sig",
+    "hmac",
+    "otp",
+    "pw",
 ];
 
 /// Ends that say credential without a separator in front: header names arrive in lower case, so that `X-AuthToken` is
@@ -213,7 +218,7 @@ pub fn is_issued_header(name: &str) -> bool {
 }
 
 fn proves(words: &str) -> bool {
-    ["signature", "sign", "hmac"].iter().any(|last| words == *last || ends_in(words, last))
+    ["signature", "sig", "sign", "hmac"].iter().any(|last| words == *last || ends_in(words, last))
 }
 
 /// A key that opens nothing.
@@ -236,7 +241,10 @@ pub fn has_credential_address(value: &str) -> bool {
 
 fn says_credential(words: &str) -> bool {
     let hides = || words.contains("password") || words.contains("passwd");
-    let ends = || LAST_WORDS.iter().any(|last| ends_in(words, last)) || JOINED.iter().any(|end| words.ends_with(end));
+    let ends = || {
+        LAST_WORDS.iter().any(|last| words == *last || ends_in(words, last))
+            || JOINED.iter().any(|end| words.ends_with(end))
+    };
     (NAMES.contains(&words) || ends() || hides()) && !is_harmless(words)
 }
 
@@ -294,6 +302,17 @@ pub fn credential_digest(secret: &Secret, pairs: &[(String, Secret)]) -> Credent
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_that_says_credential_says_so_alone_and_at_the_end() {
+        for word in LAST_WORDS {
+            let name = word.replace('_', "-");
+            for name in [name.clone(), format!("x-{name}")] {
+                assert!(is_credential_header(&name), "{name}");
+                assert!(is_credential_parameter(&name), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn credential_headers() {

@@ -198,8 +198,10 @@ impl Pool {
     /// Closes what is idle. The last connection that any process closes folds the WAL into the file.
     pub(super) fn close(&self) {
         let mut idle = self.idle.lock();
-        let readers = std::mem::take(&mut idle.readers);
-        if idle.pid != fork::process() {
+        let (readers, is_own) = (std::mem::take(&mut idle.readers), idle.pid == fork::process());
+        // Folding takes long: nobody is to wait for it here.
+        drop(idle);
+        if !is_own {
             std::mem::forget(readers);
         }
     }

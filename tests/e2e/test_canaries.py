@@ -81,6 +81,18 @@ def query(name):
     return lambda case: [case.chat(f"/v1/chat/completions?{name}={case.quoted}"), case.ask(f"/page?a=1&{name}={case.quoted}")]
 
 
+def nested(address):
+    """A parameter whose value is an address that holds the secret."""
+    return lambda case: query("url")(dataclasses.replace(case, secret=address.format(case.quoted)))
+
+
+def varied(case):
+    case.origin.answer = lambda call: json_reply(WHOLE, cache_control="max-age=60", vary="Referer")
+    referer = f"https://host.test/?access_token={case.quoted}"
+    for _ in range(2):
+        case.chat(referer=referer), case.ask(referer=referer)
+
+
 def answer(reply):
     """The origin says it, in what `reply` makes of the secret."""
 
@@ -139,8 +151,12 @@ def told(**headers):
 
 
 DOORS = {
-    **{f"header {name}": header(name) for name in ("authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "x-amz-security-token", "private-token", "x-acme-secret")},
-    **{f"query {name}": query(name) for name in ("api_key", "key", "token", "access_token", "sig", "X-Amz-Signature", "client_secret", "password")},
+    **{f"header {name}": header(name) for name in ("authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "x-amz-security-token", "private-token", "x-acme-secret", "passphrase", "x-bearer", "authorization-2", "x-tokens", "x-auth-code", "x-session")},
+    **{f"query {name}": query(name) for name in ("api_key", "key", "token", "access_token", "sig", "X-Amz-Signature", "client_secret", "password", "user_sig", "auth_code", "SAMLResponse", "oauth_verifier", "pwd_hash", "token1")},
+    "path parameter": lambda case: [case.ask(f"/page;token={case.quoted}"), case.chat(f"/v1/chat/completions;token={case.quoted}")],
+    "address in a query": nested("https://host.test/?access_token={}"),
+    "userinfo in a query": nested("https://user:{}@host.test/"),
+    "referer that the answer varies with": varied,
     "cookie that is set": answer(told(set_cookie="session={}")),
     "answer's own token header": answer(told(x_subject_token="{}")),
     "body of a 401": answer(text(401)),
@@ -159,6 +175,13 @@ DOORS = {
     "argument in a URL": argument("https://user:{}@host.test/"),
     "argument NAME=": argument("API_TOKEN={}"),
     "argument with a header": argument("-H", "Authorization: Bearer {}"),
+    "argument --env=NAME=": argument("--env=DB_PASSWORD={}"),
+    "argument --set=": argument("--set=auth.token={}"),
+    "argument in JSON": argument("-d", '{{"api_key":"{}"}}'),
+    "argument --json=": argument('--json={{"token": "{}"}}'),
+    "argument --oauth2-bearer": argument("--oauth2-bearer", "{}"),
+    "argument --proxy-user": argument("--proxy-user", "user:{}"),
+    "argument --passphrase": argument("--passphrase", "{}"),
     "standard input": lambda case: case.run("wc -c", input=case.secret),
 }
 

@@ -1,7 +1,7 @@
 //! The scanner: does a text hold something that looks like a token? Such output is never stored, such an argument never
 //! stands in a question. It knows forms, not values, so that it errs on the side of seeing too much.
 
-use crate::secret::{is_credential_parameter, is_credential_variable, is_folder_variable};
+use crate::secret::{is_credential_name, is_credential_variable, is_folder_variable};
 use memchr::memmem;
 
 /// One form of token: what it begins with, and what must follow.
@@ -101,7 +101,7 @@ pub fn named_in(bytes: &[u8]) -> Option<String> {
 /// In capitals it is a variable, where `token` anywhere says enough; elsewhere `max_tokens` is none.
 fn says_secret(name: &str) -> bool {
     let is_variable = !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    !is_folder_variable(name) && (is_credential_parameter(name) || (is_variable && is_credential_variable(name)))
+    !is_folder_variable(name) && (is_credential_name(name) || (is_variable && is_credential_variable(name)))
 }
 
 /// Names of variables are not longer.

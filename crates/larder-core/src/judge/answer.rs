@@ -5,6 +5,7 @@ use crate::{
     Share, Timestamp,
     freshness::{ResponseControl, explicit_lifetime, initial_age, response_control, vary_names},
     record::vary_value,
+    scan::token_in,
     secret::{has_credential_address, is_credential_header, is_issued_header},
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
@@ -180,10 +181,18 @@ fn vary_pairs(plan: &Plan, headers: &HeaderMap) -> Result<Vec<(String, Option<St
             }
         } else if name != "accept-encoding" {
             let value = vary_value(&plan.want.headers, &name);
+            if value.as_deref().is_some_and(holds_secret) {
+                return Err(format!("it varies with `{name}`, in which the client sent a credential"));
+            }
             pairs.push((name, value));
         }
     }
     Ok(pairs)
+}
+
+/// A header that is none of the credentials and carries one all the same: the address of a page, or a token's form.
+fn holds_secret(value: &str) -> bool {
+    has_credential_address(value) || token_in(value.as_bytes()).is_some()
 }
 
 /// By the one list, or by the adapter's own: what the plan left out of the key as a credential.

@@ -4,8 +4,8 @@ use super::{Context, Ignored};
 use crate::{
     Share, ShareChoice,
     adapter::{Http, Operation},
-    json::Object,
-    secret::{Secret, credential_digest},
+    json::{Json, Object},
+    secret::{Secret, credential_digest, has_credential_address},
     share::CredentialDigest,
 };
 use http::HeaderMap;
@@ -30,8 +30,10 @@ impl Credentials {
             headers.remove(&name);
             note(format!("header {name}"));
         }
-        let names: Vec<_> = query.iter().map(|(name, _)| name.to_owned()).collect();
-        for name in names.into_iter().filter(|name| http.is_credential_parameter(name)) {
+        let holds = |name: &str, value: &Json| http.is_credential_parameter(name) || leads(value);
+        let names: Vec<_> =
+            query.iter().filter(|(name, value)| holds(name, value)).map(|(name, _)| name.to_owned()).collect();
+        for name in names {
             // As JSON, so that the order of a list counts, and `?key` is not `?key=null`.
             let values = query.remove(&name).map(|value| Secret::new(value.canonical())).into_iter().collect();
             // `?token` is no header `token`: an origin may believe the one and not the other.
@@ -58,5 +60,14 @@ impl Credentials {
             Some(_) if choice == ShareChoice::Team && operation.team && self.all_named => Share::Team,
             Some(digest) => Share::Credential(digest.clone()),
         }
+    }
+}
+
+/// Whether a parameter is an address that holds a credential (`url=https://h/?token=…`), or one of several is.
+fn leads(value: &Json) -> bool {
+    match value {
+        Json::String(text) => has_credential_address(text),
+        Json::Array(items) => items.iter().any(leads),
+        _ => false,
     }
 }

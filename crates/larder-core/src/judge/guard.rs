@@ -1,7 +1,10 @@
 //! Requests that are passed through whatever their operation: what they ask for is more than the answer that a key names.
 
 use super::{BodyView, HttpRequest, PassReason};
-use crate::adapter::{place::header_text, route::Route};
+use crate::{
+    adapter::{place::header_text, route::Route},
+    secret::is_credential_path,
+};
 use http::HeaderMap;
 
 /// Headers that ask for a part of the answer, or for an answer only under a condition on one that the client has
@@ -23,6 +26,7 @@ pub(super) fn check(request: &HttpRequest<'_>, route: &Route) -> Result<(), Pass
         return excluded(name);
     }
     check_steering(request.headers)?;
+    check_path(request.path)?;
     // `h2c` is an offer that every server may leave unanswered (RFC 9110 §7.8); other protocols are what the client is after.
     if differs(request.headers, "upgrade", &["h2c"]) {
         return excluded("upgrade");
@@ -54,6 +58,14 @@ pub(super) fn check_steering(headers: &HeaderMap) -> Result<(), PassReason> {
         return excluded("expect");
     }
     Ok(())
+}
+
+/// A path stands in the question as it is: one with a credential in its parameters is nobody's to keep.
+pub(super) fn check_path(path: &str) -> Result<(), PassReason> {
+    match is_credential_path(path) {
+        true => Err(PassReason::Excluded("a credential in the path".to_owned())),
+        false => Ok(()),
+    }
 }
 
 fn differs(headers: &HeaderMap, name: &str, harmless: &[&str]) -> bool {

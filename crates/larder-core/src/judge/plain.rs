@@ -7,7 +7,7 @@ use crate::{
     json::Object,
     params::query_members,
     record::Want,
-    secret::{Secret, credential_digest, is_credential_header, is_credential_parameter},
+    secret::{Secret, credential_digest, has_credential_address, is_credential_header, is_credential_parameter},
 };
 use http::{HeaderMap, Method, header};
 
@@ -74,7 +74,7 @@ fn pass_reason(request: &HttpRequest<'_>, control: &RequestControl) -> Option<Pa
     if let Some(name) = [header::RANGE, header::UPGRADE].into_iter().find(|name| request.headers.contains_key(name)) {
         return Some(PassReason::Excluded(format!("header `{name}`")));
     }
-    guard::check_steering(request.headers).err()
+    guard::check_steering(request.headers).and_then(|()| guard::check_path(request.path)).err()
 }
 
 fn strip(request: &HttpRequest<'_>) -> Stripped {
@@ -120,10 +120,12 @@ fn cut(piece: &str) -> (&str, Option<(String, &str)>) {
     (piece, None)
 }
 
-/// The decoded name of a piece of the query string, if it says credential.
+/// The decoded name of a piece of the query string, if it says credential or its value is an address that holds one.
 fn credential_name(piece: &str) -> Option<String> {
     let members = query_members(piece);
-    members.iter().map(|(name, _)| name).find(|name| is_credential_parameter(name)).map(str::to_owned)
+    let leads = |value: &Json| value.as_str().is_some_and(has_credential_address);
+    let found = members.iter().find(|(name, value)| is_credential_parameter(name) || leads(value));
+    found.map(|(name, _)| name.to_owned())
 }
 
 impl Stripped {
@@ -207,6 +209,9 @@ mod tests {
             ("token=x;s3cret", "/a?token"),
             ("auth[token]=s3cret", "/a?auth[token]"),
             ("token%5B%5D=s3cret", "/a?token%5B%5D"),
+            ("a=1&url=https%3A%2F%2Fh%2F%3Ftoken%3Ds3cret&b=2", "/a?a=1&url&b=2"),
+            ("url=https://me:s3cret@h/", "/a?url"),
+            ("url=https%253A%252F%252Fh%252F%253Ftoken%253Ds3cret", "/a?url"),
         ] {
             let plan = plan(Some(query), &[]);
             assert_eq!(plan.question.params.get("target"), Some(&Json::String(target.to_owned())));
@@ -222,6 +227,16 @@ mod tests {
         };
         assert_eq!(reason(&Method::POST, &[]), PassReason::PlainMethod);
         assert_eq!(reason(&Method::GET, &[("cache-control", "no-store")]), PassReason::NoStore);
+        let headers = HeaderMap::new();
+        let in_path = HttpRequest {
+            method: &Method::GET,
+            path: "/a;token=x",
+            query: None,
+            headers: &headers,
+            body: BodyView::None,
+        };
+        let reason_of = pass_reason(&in_path, &request_control(&headers));
+        assert_eq!(reason_of, Some(PassReason::Excluded("a credential in the path".to_owned())));
         for header in [
             ("x-http-method-override", "DELETE"),
             ("x-original-url", "/admin"),

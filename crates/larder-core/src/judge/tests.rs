@@ -453,6 +453,17 @@ fn order_and_case_of_credentials_in_the_query_count() {
 }
 
 #[test]
+fn credentials_within_addresses() {
+    let plan = |query: &str| Ask::get("openai", &format!("GET /v1/models/m?{query}")).plan();
+    let one = plan("url=https%3A%2F%2Fh%2F%3Ftoken%3Done");
+    assert!(one.credential.is_some() && !String::from_utf8_lossy(&one.question.canonical()).contains("one"));
+    assert_ne!(one.key, plan("url=https%3A%2F%2Fh%2F%3Ftoken%3Dtwo").key);
+    assert!(plan("url=https%3A%2F%2Fh%2F%3Fpage%3D1").credential.is_none());
+    let reason = Ask::get("openai", "GET /v1/models/m%3Btoken%3Dx").reason();
+    assert_eq!(reason, PassReason::Excluded("a credential in the path".to_owned()));
+}
+
+#[test]
 fn a_credential_in_the_query_is_none_in_a_header() {
     let ask = |line, header| {
         let ask = Ask::get("openai", line);

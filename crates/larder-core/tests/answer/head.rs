@@ -155,6 +155,11 @@ fn vary() {
     named.ignored.push(larder_core::judge::Ignored { what: "header x-seat".to_owned(), rule });
     assert!(pairs(&named, &[("vary", "X-Seat")]).is_err(), "the adapter's own credential");
     assert!(pairs(&team("chat"), &[("vary", "X-Seat")]).is_ok());
+    for (referer, kept) in [("https://h/a?page=2", true), ("https://h/a?token=x", false), ("ghp_0123456789ab", false)] {
+        asked.want.headers = headers(&[("referer", referer)]);
+        assert_eq!(pairs(&asked, &[("vary", "Referer")]).is_ok(), kept, "{referer}");
+        assert!(pairs(&asked, &[("vary", "Accept")]).is_ok(), "{referer}");
+    }
 }
 
 #[test]

@@ -5,10 +5,12 @@ use crate::{
     json::{Json, Object},
     scan,
     secret::{
-        Secret, credential_digest, is_credential_header, is_credential_parameter, is_credential_variable,
-        is_folder_variable,
+        Secret, credential_digest, has_credential_address, is_credential_header, is_credential_parameter,
+        is_credential_variable, is_folder_variable,
     },
 };
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
 /// Puts secrets out of sight, and remembers where they stood.
 pub(super) struct Concealer<'s> {
@@ -40,8 +42,7 @@ impl<'s> Concealer<'s> {
         let mut before = "";
         let mut listed = Vec::with_capacity(args.len());
         for (at, arg) in args.iter().enumerate() {
-            let login = ["-u", "--user"].contains(&before) && arg.contains(':');
-            listed.push(match login || names_credential(before) || holds_credential(arg) {
+            listed.push(match is_login(before, arg) || names_credential(before) || holds_credential(arg) {
                 true => self.conceal(format!("argument {}", at + 1), arg),
                 false => Json::String(arg.clone()),
             });
@@ -96,42 +97,61 @@ fn says_secret(name: &str) -> bool {
     is_credential_parameter(name) || joined == "pw" || ENDS.iter().any(|end| joined.ends_with(end))
 }
 
-/// `--token=…`, `api_key=…`, `Authorization: …`, `https://user:password@…`, `…?api_key=…`, or anything with a token's form.
+/// `--token=…`, `{"api_key":"…"}`, `Authorization: …`, `https://user:password@…`, or anything with a token's form; also where
+/// it is percent-encoded.
 fn holds_credential(arg: &str) -> bool {
     scan::token_in(arg.as_bytes()).is_some()
         || has_named_value(arg)
         || has_header(arg)
         || has_userinfo(arg)
         || has_scheme(arg)
-        || is_glued(arg)
         || has_flag(arg)
+        || has_credential_address(arg)
+        || matches!(percent_decode_str(arg).into(), Cow::Owned(bytes) if has_named_value(&String::from_utf8_lossy(&bytes)))
 }
 
-/// `… --password SECRET …`, `… -u alice:SECRET …` within one argument, as in what a shell is to run.
+/// `… --password SECRET …`, `… -u alice:SECRET …`, `… -pSECRET …` within one argument, as in what a shell is to run.
 fn has_flag(arg: &str) -> bool {
     let words: Vec<&str> = arg.split_whitespace().collect();
     words.windows(2).any(|pair| match pair {
-        ["-u" | "--user", login] => login.contains(':'),
-        [flag, value] => names_credential(flag) && !value.starts_with('-'),
+        [flag, value] => is_login(flag, value) || names_credential(flag) && !value.starts_with('-'),
         _ => false,
-    })
+    }) || words.into_iter().any(is_glued)
 }
 
 /// `-pSECRET`, `-ualice:SECRET`: the value is glued to its flag. `-print` is hidden too: it still is told apart.
 fn is_glued(arg: &str) -> bool {
     let password = arg.strip_prefix("-p").is_some_and(|value| !value.is_empty());
-    password || arg.strip_prefix("-u").is_some_and(|login| login.contains(':'))
+    password || arg.strip_prefix('-').is_some_and(|rest| rest.starts_with(['u', 'U']) && rest.contains(':'))
 }
 
+/// A name that says credential and, behind `=` or `:`, its value: `--env=DB_PASSWORD=…`, `--set=auth.token=…`,
+/// `{"api_key": "…"}`, `{\"token\":\"…\"}`.
 fn has_named_value(arg: &str) -> bool {
-    arg.split(['?', '&', ';', ' ', '#'])
-        .filter_map(|part| part.split_once('='))
-        .any(|(name, value)| !value.is_empty() && says_secret(name.trim_start_matches('-')) || is_login(name, value))
+    arg.match_indices(['=', ':']).any(|(at, _)| {
+        let (before, after) = arg.split_at(at);
+        let name = before.trim_end_matches(is_quoting);
+        let start = name
+            .rfind(|letter| !is_of_name(letter))
+            .map_or(0, |at| at + name[at..].chars().next().map_or(0, char::len_utf8));
+        let has_value = !after[1..].trim_start_matches(is_quoting).is_empty();
+        has_value && (says_secret(name[start..].trim_start_matches('-')) || is_login(&name[start..], &after[1..]))
+    })
 }
 
-/// `--user=alice:password`
-fn is_login(name: &str, value: &str) -> bool {
-    name == "--user" && value.contains(':')
+/// What may stand between a name, its separator and its value.
+fn is_quoting(letter: char) -> bool {
+    matches!(letter, '"' | '\'' | '\\' | ' ')
+}
+
+fn is_of_name(letter: char) -> bool {
+    letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | '[' | ']')
+}
+
+/// `-u alice:password`, `--proxy-user=alice:password`
+fn is_login(flag: &str, value: &str) -> bool {
+    let is_flag = matches!(flag, "-u" | "-U") || flag.starts_with("--") && flag.ends_with("user");
+    is_flag && value.contains(':')
 }
 
 /// `Bearer …`, `Basic …` (RFC 9110 §11.4), wherever it stands.
@@ -210,6 +230,27 @@ mod tests {
             &["-c", "mysql --password me; echo a"],
             &["-c", "curl -u alice:me https://host/"],
             &["x", "https://me:pa/ss@host/"],
+            &["x", "--env=DB_PASSWORD=me"],
+            &["-e", "DB_PASSWORD=me"],
+            &["x", "--set=auth.token=me"],
+            &["x", "--from-literal=password=me"],
+            &["-d", r#"{"api_key":"me"}"#],
+            &["-d", r#"{ "a": 1, "api_key" : "me" }"#],
+            &["-d", r#"{\"token\":\"me\"}"#],
+            &["-d", "api_key%3Dme"],
+            &["x", r#"--json={"token":"me"}"#],
+            &["--oauth2-bearer", "me"],
+            &["--proxy-user", "alice:me"],
+            &["x", "--proxy-user=alice:me"],
+            &["-U", "alice:me"],
+            &["x", "-Ualice:me"],
+            &["--passphrase", "me"],
+            &["x", "pass:me"],
+            &["x", "https://host/a;token=me"],
+            &["x", "https://host/?url=https%3A%2F%2Fh%2F%3Ftoken%3Dme"],
+            &["-f", "password=me"],
+            &["-b", "session=me"],
+            &["-c", "mysql --user=alice -pme"],
         ] {
             assert_eq!(hidden(args), ["argument 2"], "{args:?}");
         }

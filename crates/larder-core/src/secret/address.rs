@@ -1,0 +1,78 @@
+//! Credentials in addresses, wherever those stand: in a header, in a parameter, in another address.
+
+use super::is_credential_parameter;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+/// How deep addresses within addresses are opened.
+const DEPTH: usize = 3;
+
+/// Whether a text that is or holds addresses (`location`, `link`, a parameter `url=…`) has a credential in one of them: a
+/// parameter of its path, query or fragment that says so (RFC 3986 §3.3 to §3.5), or user information (§3.2.1); also where
+/// an address is written, percent-encoded, within another. `git@` is everybody's user.
+#[must_use]
+pub fn has_credential_address(value: &str) -> bool {
+    let mut text = Cow::Borrowed(value);
+    for _ in 0..DEPTH {
+        if holds(&text) {
+            return true;
+        }
+        match percent_decode_str(&text).into() {
+            // Nothing is encoded in it.
+            Cow::Borrowed(_) => return false,
+            Cow::Owned(bytes) => text = Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+    holds(&text)
+}
+
+/// Whether a path's parameters (`/a;token=x`) hold a credential.
+pub(crate) fn is_credential_path(path: &str) -> bool {
+    let starts = [";", "%3b", "%3B"].iter().filter_map(|mark| path.find(mark));
+    starts.min().and_then(|at| path.get(at..)).is_some_and(has_credential_address)
+}
+
+fn holds(text: &str) -> bool {
+    let parameters = text.find(['?', '#', ';']).and_then(|at| text.get(at..)).unwrap_or_default();
+    let mut named =
+        parameters.split(['?', '&', ';', '#', '<', '>', ' ', ',', '/']).filter_map(|piece| piece.split_once('='));
+    let mut authorities = text.split("://").skip(1).filter_map(|rest| rest.split(['/', '?', '#', '>', ' ']).next());
+    named.any(|(name, secret)| !secret.is_empty() && is_credential_parameter(name))
+        || authorities.any(|authority| authority.contains('@') && !authority.starts_with("git@"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_with_a_credential() {
+        for value in [
+            "/next?access_token=x",
+            "https://me:pass@host/",
+            "<https://h/?a=1&sig=x>; rel=next",
+            "0; url=/x?token=x",
+            "https://h/?next=https%3A%2F%2Fi%2F%3Fa%3D1%26token%3Dx",
+            "https%3A%2F%2Fme%3Apass%40h%2F",
+            "https%253A%252F%252Fh%252F%253Ftoken%253Dx",
+            "/a;token=x/b",
+            "/cb#access_token=x",
+        ] {
+            assert!(has_credential_address(value), "{value}");
+        }
+        for value in [
+            "/next",
+            "https://h/@scope/x?page=2",
+            "<https://h/?page_token=x>; rel=\"next\"",
+            "/?token=",
+            "app=web,key=x",
+            "ssh://git@host/x",
+            "100%",
+            "%zz?a=1",
+        ] {
+            assert!(!has_credential_address(value), "{value}");
+        }
+        assert!(is_credential_path("/a;token=x") && is_credential_path("/a%3Btoken%3Dx/b"));
+        assert!(!is_credential_path("/a/key=x/b") && !is_credential_path("/a;page=2"));
+    }
+}

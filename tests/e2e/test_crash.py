@@ -81,6 +81,11 @@ def store_is_sound(home):
         assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def opens_soon(opens):
+    """Seconds of each first process after the kills. One may have waited for the machine, half of them have not."""
+    assert sorted(opens)[len(opens) // 2] <= 0.05 and max(opens) < 5, opens
+
+
 @pytest.mark.timeout(3600 if LONG else 60)
 def test_what_was_acknowledged_outlives_kills(home, origins):
     print(f"seed {SEED}")
@@ -98,7 +103,7 @@ def test_what_was_acknowledged_outlives_kills(home, origins):
     print(f"{kills} kills in {len(opens)} rounds; acknowledged {counts}; lost 0; next process "
           f"{sorted(opens)[len(opens) // 2] * 1e3:.1f} ms, at most {max(opens) * 1e3:.1f} ms")
     assert all(counts.values()), f"nothing was tried: {counts}"
-    assert max(opens) < 5
+    opens_soon(opens)
     if LONG:
         all_is_there(home, origin, tool, everything)
     store_is_sound(home)
@@ -125,4 +130,5 @@ def test_a_kill_while_the_store_is_made_or_folded_leaves_a_store_that_works(home
         store_is_sound(home)
         print(f"{kills} kills, {n + 1} stores", flush=True)
     print(f"{kills} kills at {len(opens)} new stores; next process at most {max(opens) * 1e3:.1f} ms")
-    assert kills > len(opens) // 2 and max(opens) < 5
+    assert kills > len(opens) // 2
+    opens_soon(opens)

@@ -55,7 +55,9 @@ def tool_goes_on(home, tool, **more):
 def own_words(done):
     """A command of larder's own worked, or says once why not."""
     assert done.returncode in (0, 1, 3), done
-    assert "panicked" not in done.stderr and len(warnings(done.stderr)) <= 3, done.stderr
+    told = warnings(done.stderr)
+    errors = [line for line in told if line.startswith("error:")]
+    assert "panicked" not in done.stderr and len(errors) <= 1 and len(told) - len(errors) <= 1, done.stderr
 
 
 @pytest.mark.parametrize("calls, error", FAULTS, ids=lambda value: value)
@@ -90,7 +92,8 @@ def ask_all(gateway, names):
     return hits
 
 
-def told_little(gateway, at_most=4):
+def told_little(gateway, at_most=1):
+    """One thing that is wrong is one warning."""
     told = warnings(gateway.said())
     assert len(told) <= at_most and "panicked" not in gateway.said(), "\n".join(told)
     return told
@@ -120,7 +123,7 @@ def test_a_disk_that_fills_up(home, origins):
         for n in range(4):
             name = f"large question {n} " + "x" * 2_500_000
             assert gateway.post(PATH, chat(name), headers=bearer()).status == 200
-        assert told_little(gateway), "said once"
+        assert told_little(gateway, at_most=2), "said once: of the store, and of a question that is too large for memory"
         tool_goes_on(home, Tool(home.folder, "echo out; echo err >&2"))
         loud = Tool(home.folder, "head -c 3000000 /dev/zero", "loud")
         for _ in range(2):
@@ -153,7 +156,7 @@ def test_a_folder_that_becomes_read_only(home, origins):
         gateway.kill()
 
 
-HOMES = {"none": {}, "nowhere": {"HOME": "/nowhere/at/all"}, "unwritable": {"HOME": "/proc"}, "empty": {"HOME": ""}, "a file": {"HOME": "/etc/hostname"}}
+HOMES = {"none": {}, "nowhere": {"HOME": "/dev/null/nowhere"}, "unwritable": {"HOME": "/proc"}, "empty": {"HOME": ""}, "a file": {"HOME": "/etc/hostname"}}
 
 
 @pytest.mark.parametrize("kind", HOMES)

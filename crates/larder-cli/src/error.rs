@@ -84,7 +84,8 @@ impl std::error::Error for CliError {}
 
 impl From<larder::Error> for CliError {
     fn from(error: larder::Error) -> Self {
-        Self::failed(error.to_string()).hint("`--store DIR` (or `LARDER_STORE`) names another folder")
+        let hint = error.hint();
+        Self::failed(error.to_string()).hint(hint)
     }
 }
 

@@ -57,10 +57,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// The store can be read and not written.
-    #[error("the store at `{path}` is read-only")]
+    #[error("the store at `{path}` can only be read: {why}")]
     ReadOnly {
         /// Which.
         path: PathBuf,
+        /// Why it could not be opened for writing.
+        why: String,
     },
 }
 
@@ -79,7 +81,9 @@ impl Error {
                  (`chown`) and keep others out (`chmod -R go-w`)"
             }
             Self::Stuck { .. } => "let the process go on or end it (`fuser` names those that have the file open)",
-            Self::ReadOnly { .. } => "make the folder writable, or name another one with `--store DIR`",
+            Self::ReadOnly { .. } => {
+                "make it writable, or name another folder with `--store DIR`; a gateway that runs is to be started anew"
+            }
         }
     }
 }

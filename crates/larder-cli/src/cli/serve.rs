@@ -42,6 +42,8 @@ pub(crate) struct ServeOptions {
     pub(crate) registry: Registry,
     /// This installation's secret.
     pub(crate) secret: Secret,
+    /// Whether it goes with this process, although a store stays.
+    pub(crate) is_secret_fleeting: bool,
 }
 
 /// What the configuration file says of one service.
@@ -104,7 +106,7 @@ pub(crate) fn run(mut options: ServeOptions, output: Output) -> Result<(), Serve
         options.listen.push(DEFAULT_LISTEN.parse()?);
     }
     let listeners = server::bind(&options.listen, &services)?;
-    let cache = open(&options.store, output);
+    let cache = open(&options, output);
     let kept = cache.as_ref().map_or_else(|| "memory only".to_owned(), |_| options.store.dir.display().to_string());
     let cache_dir = cache.as_ref().map(|_| options.store.dir.display().to_string());
     let server = Server::new(options, services, listeners, cache);
@@ -168,10 +170,19 @@ fn greet(output: Output, greeting: &str, started: Option<&Started>) {
     }
 }
 
-/// A store that cannot be used costs its answers, not the calls.
-fn open(store: &larder::Options, output: Output) -> Option<Cache> {
-    let cache = Cache::open(store.clone());
-    cache.inspect_err(|error| output.warn(format!("{error}; calls go on, answers are kept in memory only"))).ok()
+/// A store that cannot be used costs its answers, not the calls. One thing is said: without a store nothing outlives the
+/// gateway, whatever its secret does.
+fn open(options: &ServeOptions, output: Output) -> Option<Cache> {
+    let cache = Cache::open(options.store.clone());
+    match &cache {
+        Ok(_) if options.is_secret_fleeting => output.warn(
+            "no folder for the installation's secret (neither `HOME` nor `XDG_CONFIG_HOME` names one that can be \
+             written): answers that belong to a credential are not found again after a restart",
+        ),
+        Ok(_) => {}
+        Err(error) => output.warn(format!("{error}; calls go on, answers are kept in memory only")),
+    }
+    cache.ok()
 }
 
 impl FromStr for ListenSpec {

@@ -88,19 +88,12 @@ impl Session {
 
     /// This installation's secret.
     pub(crate) fn secret(&self) -> Result<Secret, CliError> {
-        Ok(installation_secret(self.settings.folder.as_deref())?.0)
+        Ok(self.secret_and_whether_it_lasts()?.0)
     }
 
-    /// This installation's secret; says so when it cannot be kept.
-    pub(crate) fn secret_with_warning(&self) -> Result<Secret, CliError> {
-        let (secret, lasting) = installation_secret(self.settings.folder.as_deref())?;
-        if !lasting {
-            self.output.warn(
-                "no folder for the installation's secret (neither `HOME` nor `XDG_CONFIG_HOME` names one that can be \
-                 written): answers that belong to a credential are not found again after a restart",
-            );
-        }
-        Ok(secret)
+    /// The same, and whether it outlives this process.
+    pub(crate) fn secret_and_whether_it_lasts(&self) -> Result<(Secret, bool), CliError> {
+        installation_secret(self.settings.folder.as_deref())
     }
 }
 

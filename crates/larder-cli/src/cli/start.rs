@@ -65,6 +65,7 @@ fn options(args: ServeArgs, session: &Session, homeless: Option<&Path>) -> Resul
     let mut store = settings.options_in(dir, args.memory.unwrap_or(settings.memory.value));
     store.max_bytes = args.max_size.unwrap_or(store.max_bytes);
     store.max_entries = args.max_entries.unwrap_or(store.max_entries);
+    let (secret, is_lasting) = session.secret_and_whether_it_lasts()?;
     Ok(ServeOptions {
         listen: listen.iter().map(|text| text.parse::<ListenSpec>()).collect::<Result<_, _>>()?,
         upstreams: args.upstream.iter().map(|text| upstream(text)).collect::<Result<_, _>>()?,
@@ -74,7 +75,8 @@ fn options(args: ServeArgs, session: &Session, homeless: Option<&Path>) -> Resul
         max_question: args.max_question.unwrap_or(settings.max_question.value),
         upstream_timeout: args.upstream_timeout.unwrap_or(settings.upstream_timeout.value),
         registry: known.registry,
-        secret: session.secret_with_warning()?,
+        secret,
+        is_secret_fleeting: !is_lasting && homeless.is_none(),
     })
 }
 

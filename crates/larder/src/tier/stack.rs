@@ -71,7 +71,9 @@ impl Stack {
 
     fn failed(&self, below: &Below, error: &Error) {
         self.sidecar.count(STORE, below.tier.name(), Event::TierError, 1);
-        if !below.is_warned.swap(true, Ordering::Relaxed) {
+        // A store that can only be read has said so when it was opened.
+        let is_said = matches!(error, Error::ReadOnly { .. });
+        if !is_said && !below.is_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(tier = below.tier.name(), %error, hint = error.hint(), "a tier failed: calls go on without it");
         }
     }

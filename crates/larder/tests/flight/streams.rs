@@ -146,7 +146,7 @@ async fn a_long_answer_goes_through_a_file() {
 async fn a_long_answer_without_any_file() {
     let script = Reply::status(200);
     let reply = (0..24).fold(script, |reply, _| reply.piece(vec![b'x'; 1 << 20]));
-    let shelf = MemoryShelf { folder: Some("/nonexistent".into()), ..MemoryShelf::default() };
+    let shelf = MemoryShelf { folder: Some("/dev/null/nowhere".into()), ..MemoryShelf::default() };
     let limits = Limits { memory: 10_000, temporary: false, ..Limits::default() };
     let world = World::with(Scripted::replies([reply]), shelf, limits);
     let mut leader = world.ask(question("a")).await.unwrap();
@@ -277,5 +277,17 @@ async fn stored_is_said_of_what_is_known_to_be_whole() {
         let world = World::new(Scripted::replies([reply.clone()]));
         let answer = world.ask(question("a")).await.unwrap();
         assert_eq!(answer.stored, stored, "{reply:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_could_not_keep_is_not_called_stored() {
+    for reply in [Reply::ok("one two"), Reply::status(200).header("content-type", "application/json").piece("[1]")] {
+        for broken in [false, true] {
+            let shelf = MemoryShelf { broken, ..MemoryShelf::default() };
+            let world = World::with(Scripted::replies([reply.clone()]), shelf, Limits::default());
+            let got = world.get(question("a")).await;
+            assert_eq!((got.error, got.stored), (None, !broken), "{reply:?}");
+        }
     }
 }

@@ -118,7 +118,7 @@ async fn a_silent_origin_meets_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_store_breaks_no_call() {
-    let shelf = MemoryShelf { broken: true, folder: Some("/nonexistent".into()), ..MemoryShelf::default() };
+    let shelf = MemoryShelf { broken: true, folder: Some("/dev/null/nowhere".into()), ..MemoryShelf::default() };
     let limits = Limits { memory: 4, ..Limits::default() };
     let world = World::with(Scripted::replies([Reply::ok("one two")]), shelf, limits);
     for calls in 1..=2 {

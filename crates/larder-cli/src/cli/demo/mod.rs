@@ -145,6 +145,7 @@ fn options(home: &Path, origin: &str) -> Result<ServeOptions, CliError> {
         upstream_timeout: Duration::from_secs(30),
         registry,
         secret: Secret::new(secret),
+        is_secret_fleeting: false,
     })
 }
 

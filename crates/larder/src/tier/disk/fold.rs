@@ -67,7 +67,7 @@ impl Inner {
     pub(super) fn statistics(&self, now: Timestamp) -> Result<Statistics, Error> {
         let shared = self.sidecar.is_shared();
         // A private sidecar's numbers are those that are not yet folded under 0.
-        if !shared && !self.pool.read_only {
+        if !shared && self.pool.may_write() {
             self.fold()?;
         }
         let sidecar = signed(self.sidecar.identity());

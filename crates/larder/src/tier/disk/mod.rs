@@ -96,8 +96,8 @@ impl Disk {
     ) -> Result<Self, Error> {
         trust::check(&paths.root)?;
         let (connection, read_only) = match made.and_then(|()| writable(&paths, mode)) {
-            Ok(connection) => (connection, false),
-            Err(error) => (readable(&paths, error)?, true),
+            Ok(connection) => (connection, None),
+            Err(error) => readable(&paths, error)?,
         };
         let pool = Pool::new(mode, read_only, &paths, connection);
         let folded = fold::Folded::default();
@@ -143,7 +143,7 @@ impl Disk {
     /// Where bodies may be gathered that [`Tier::put`] then links instead of copying.
     pub(crate) fn spool_folder(&self) -> Option<PathBuf> {
         let spool = &self.inner.paths.spool;
-        (!self.inner.pool.read_only && open::make_folder(spool).is_ok()).then(|| spool.clone())
+        (self.inner.pool.may_write() && open::make_folder(spool).is_ok()).then(|| spool.clone())
     }
 
     /// Every counter of all processes, and the live entries at `now`.
@@ -153,7 +153,7 @@ impl Disk {
 
     /// Folds counters and closes what is open; the last process that closes checkpoints the index.
     pub(crate) fn close(&self) {
-        if !self.inner.pool.read_only {
+        if self.inner.pool.may_write() {
             let _counters_stay_in_the_sidecar = self.inner.fold();
         }
         self.inner.pool.close();
@@ -163,7 +163,8 @@ impl Disk {
 fn writable(paths: &Paths, mode: Mode) -> Result<Connection, Error> {
     let connection = open::open_or_create(paths, mode)?;
     if connection.is_readonly(rusqlite::MAIN_DB)? || !may_write(&paths.root) {
-        return Err(Error::ReadOnly { path: paths.root.clone() });
+        let (path, why) = (paths.root.clone(), "its folder or its index may not be written".to_owned());
+        return Err(Error::ReadOnly { path, why });
     }
     Ok(connection)
 }
@@ -172,14 +173,18 @@ fn may_write(folder: &std::path::Path) -> bool {
     rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-/// What to do with a store that cannot be written: read it, if that works, and say so once.
-fn readable(paths: &Paths, error: Error) -> Result<Connection, Error> {
+/// What to do with a store that cannot be written: read it, if that works, and say so once. Also says why.
+fn readable(paths: &Paths, error: Error) -> Result<(Connection, Option<String>), Error> {
     if matches!(error, Error::Foreign { .. }) || !paths.index.exists() {
         return Err(error);
     }
     let Ok(connection) = open::connect_read_only(&paths.index) else { return Err(error) };
-    tracing::warn!(store = %paths.root.display(), %error, "the store can only be read: new answers are not kept");
-    Ok(connection)
+    let why = match error {
+        Error::ReadOnly { why, .. } => why,
+        other => other.to_string(),
+    };
+    tracing::warn!(store = %paths.root.display(), why, "the store can only be read: new answers are not kept");
+    Ok((connection, Some(why)))
 }
 
 impl Inner {
@@ -201,18 +206,17 @@ impl Inner {
         work(&view).map_err(|failure| {
             if let Failure::Index(error) = &failure
                 && open::is_broken(error)
-                && !self.pool.read_only
+                && self.pool.may_write()
+                && let Err(why) = self.repair()
             {
-                self.repair();
+                return Error::Index(format!("{error}; and it could not be begun anew: {why}"));
             }
             failure.into()
         })
     }
 
     fn may_write(&self) -> Result<(), Error> {
-        if self.pool.read_only {
-            return Err(Error::ReadOnly { path: self.paths.root.clone() });
-        }
+        self.pool.refuse_if_read_only(&self.paths)?;
         self.pool.look_for_a_lock()
     }
 
@@ -248,24 +252,21 @@ impl Inner {
 
     /// Not more often than once a minute: looking at every page of a large index takes long, and what is wrong may be
     /// what a check does not find.
-    fn repair(&self) {
+    fn repair(&self) -> Result<(), Error> {
         {
             let mut last = self.repaired.lock().unwrap_or_else(PoisonError::into_inner);
             if last.is_some_and(|at| at.elapsed() < Duration::from_secs(60)) {
-                return;
+                return Ok(());
             }
             *last = Some(Instant::now());
         }
-        let repaired = open::repair(&self.paths, self.pool.mode).and_then(|_anew| self.level_generations());
-        if let Err(error) = repaired {
-            tracing::warn!(%error, "the store's index is broken and could not be replaced");
-        }
+        open::repair(&self.paths, self.pool.mode).and_then(|_anew| self.level_generations())
     }
 
     /// Maps the sidecar's file and brings it and the index to the same generations. Without one this process counts for
     /// itself, and the index knows the generations.
     fn attach_sidecar(&self) {
-        if self.pool.read_only || self.pool.mode.network {
+        if !self.pool.may_write() || self.pool.mode.network {
             return;
         }
         let attach = || {

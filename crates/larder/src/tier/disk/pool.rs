@@ -35,7 +35,8 @@ struct Loan {
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) mode: Mode,
-    pub(super) read_only: bool,
+    /// Why it can only be read.
+    read_only: Option<String>,
     folder: Folder,
     idle: Shared,
     /// When a lock of another process was last waited for in vain.
@@ -44,7 +45,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(mode: Mode, read_only: bool, paths: &Paths, first: Connection) -> Self {
+    pub(super) fn new(mode: Mode, read_only: Option<String>, paths: &Paths, first: Connection) -> Self {
         let folder = Folder::new(mode.network);
         let idle = Shared::new(fork::process(), folder.index(paths, Walk::Always));
         let log = std::fs::metadata(open::suffixed(&paths.index, "-wal")).map_or(0, |log| log.len());
@@ -52,6 +53,16 @@ impl Pool {
         let first = pool.watched(first);
         pool.idle.lock().readers.extend(first);
         pool
+    }
+
+    /// Whether the store can be written, as far as was seen when it was opened.
+    pub(super) const fn may_write(&self) -> bool {
+        self.read_only.is_none()
+    }
+
+    pub(super) fn refuse_if_read_only(&self, paths: &Paths) -> Result<(), Error> {
+        let refused = |why: &String| Err(Error::ReadOnly { path: paths.root.clone(), why: why.clone() });
+        self.read_only.as_ref().map_or(Ok(()), refused)
     }
 
     /// Lends a connection to `work`. What failed half-way is not lent again.
@@ -70,7 +81,7 @@ impl Pool {
         paths: &Paths,
         work: impl FnOnce(&Connection, i64) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let may_keep = !self.mode.network && !self.read_only;
+        let may_keep = !self.mode.network && self.may_write();
         self.lend(paths, Walk::Seldom, |reader| reader.read(may_keep, work))
     }
 
@@ -117,7 +128,7 @@ impl Pool {
         }
         // Another folder may stand there by now, and whoever put it there need not be this user.
         trust::check(&paths.root)?;
-        let connection = if self.read_only {
+        let connection = if !self.may_write() {
             open::connect_read_only(&paths.index)?
         } else if file.is_some() {
             open::connect(&paths.index, self.mode)?

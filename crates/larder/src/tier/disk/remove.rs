@@ -79,7 +79,7 @@ impl Inner {
     /// it knows of all that looked before. Nobody's write is held up for long to learn that; a put that holds the lock for longer
     /// takes back what it brought.
     pub(super) async fn has_none_after_all(self: Arc<Self>, key: QueryKey) -> bool {
-        if self.pool.read_only || runs::may_have(&self.paths.runs, &key) {
+        if !self.pool.may_write() || runs::may_have(&self.paths.runs, &key) {
             return false;
         }
         let has = move |connection: &Connection| Ok(row::has(connection, &key)?);

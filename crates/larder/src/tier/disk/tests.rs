@@ -7,9 +7,9 @@ use std::{
 };
 use tempfile::TempDir;
 
-const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-fn options(dir: &Path) -> Options {
+pub(super) fn options(dir: &Path) -> Options {
     Options { dir: dir.to_owned(), max_bytes: 0, max_entries: 0, memory_bytes: 0, durable: false }
 }
 
@@ -25,7 +25,7 @@ fn remote_within(dir: &Path, patience: Duration) -> Disk {
     Disk::open_as(&options(dir), paths, Arc::new(Sidecar::private()), mode, made).unwrap()
 }
 
-fn any() -> Record {
+pub(super) fn any() -> Record {
     Record {
         v: 1,
         key: QueryKey::of(b"any"),

@@ -149,9 +149,7 @@ impl Inner {
     }
 
     fn prepare<'a>(&self, entry: &'a Entry) -> Result<Prepared<'a>, Error> {
-        if self.pool.read_only {
-            return Err(Error::ReadOnly { path: self.paths.root.clone() });
-        }
+        self.pool.refuse_if_read_only(&self.paths)?;
         self.pool.look_for_room(&self.paths)?;
         let record = &*entry.record;
         let encoded = record.encode().map_err(|error| Error::Index(error.to_string()))?;
@@ -269,5 +267,45 @@ fn worth(record: &Record) -> u64 {
         len if len > 1 << 20 => u64::from(dear),
         _ if dear => 2,
         _ => u64::from(record.cost.elapsed_ms >= 1_000 || record.cost.output_tokens > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            Disk,
+            tests::{any, options},
+        },
+        *,
+    };
+    use larder_core::QueryKey;
+    use tempfile::TempDir;
+
+    /// A removal that could not wait for the lock looked before the put committed, and the put looked before the removal was
+    /// told: it takes back what it put.
+    #[test]
+    fn what_was_removed_between_the_look_and_the_commit_is_taken_back() {
+        let folder = TempDir::new().unwrap();
+        let disk = Disk::open(&options(folder.path())).unwrap();
+        let inner = &disk.inner;
+        for (question, is_removed, left) in [(b"kept", false, 1), (b"gone", true, 0)] {
+            let record = Record { key: QueryKey::of(question), ..any() };
+            let key = record.key;
+            let removals = Some(inner.sidecar.view().removals(&key));
+            let body = Body::Bytes(Bytes::from_static(b"x"));
+            let entry = Entry { record: record.into(), body, generation: 0, removals };
+            let prepared = inner.prepare(&entry).unwrap();
+            let kept = inner.write(|transaction| inner.insert(transaction, &prepared)).unwrap();
+            assert!(kept.is_new);
+            if is_removed {
+                inner.sidecar.outdate(Some(&key));
+            }
+            inner.told(&prepared, &kept);
+            let select = "SELECT count(*) FROM entry WHERE key = ?1";
+            let found = inner
+                .with(|connection| Ok(connection.query_row(select, [&key.digest()[..]], |row| row.get::<_, i64>(0))?));
+            assert_eq!(found.unwrap(), left, "{is_removed}");
+        }
     }
 }

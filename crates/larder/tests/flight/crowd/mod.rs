@@ -153,7 +153,7 @@ fn team(asked: Asked) -> Plan {
 
 #[test]
 fn nobody_is_given_what_is_not_for_him() {
-    let requests = if is_long() { 1_000_000 } else { 6_000 };
+    let requests = if is_long() { 1_000_000 } else { 100_000 };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let crowd = Crowd::new(requests);
     runtime.block_on(async {

@@ -283,11 +283,12 @@ async fn stored_is_said_of_what_is_known_to_be_whole() {
 #[tokio::test(start_paused = true)]
 async fn what_the_store_could_not_keep_is_not_called_stored() {
     for reply in [Reply::ok("one two"), Reply::status(200).header("content-type", "application/json").piece("[1]")] {
-        for broken in [false, true] {
-            let shelf = MemoryShelf { broken, ..MemoryShelf::default() };
+        // In place, and by another task.
+        for (broken, slow) in [(false, 0), (true, 0), (false, 5), (true, 5)] {
+            let shelf = MemoryShelf { broken, slow_put: Duration::from_millis(slow), ..MemoryShelf::default() };
             let world = World::with(Scripted::replies([reply.clone()]), shelf, Limits::default());
             let got = world.get(question("a")).await;
-            assert_eq!((got.error, got.stored), (None, !broken), "{reply:?}");
+            assert_eq!((got.error, got.stored), (None, !broken), "{reply:?} {slow}");
         }
     }
 }

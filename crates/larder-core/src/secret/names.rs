@@ -2,8 +2,10 @@
 //!
 //! A name is its words in lower case, joined by `_`: `X-Api-Key`, `xApiKey` and `X_API_KEY` are all `x_api_key`. What is
 //! taken for a credential by mistake is only not shared and not shown; what is not seen to be one may be somebody else's
-//! answer. So a question's names are read widely ([`mentions`]), and those of what comes back, where a mistake means that
-//! an answer is not kept, by what they are ([`is`]).
+//! answer. So a question's names are read widely ([`Said::holds`]), and those of what comes back, where a mistake means that
+//! an answer is not kept, by what they are ([`Said::is`]).
+
+use std::sync::LazyLock;
 
 /// Names that say credential, whole.
 const NAMES: [&str; 22] = [
@@ -94,6 +96,9 @@ const JOINED: [&str; 13] = [
     "credentials",
 ];
 
+/// Letters that say password, whatever stands around them.
+const HIDING: [&str; 2] = ["password", "passwd"];
+
 /// Words that mention a credential, wherever they stand in a name: `client_secret_post`, `X-Auth-Realm`, `token_type`.
 const WORDS: [&str; 14] = [
     "auth",
@@ -113,10 +118,8 @@ const WORDS: [&str; 14] = [
 ];
 
 /// Letters that mention a credential, whatever stands around them.
-const LETTERS: [&str; 14] = [
+const LETTERS: [&str; 12] = [
     "secret",
-    "password",
-    "passwd",
     "passphrase",
     "credential",
     "apikey",
@@ -204,7 +207,8 @@ const ONLY_IN_URLS: [&str; 5] = ["session_id", "sid", "policy", "code", "code_ve
 #[must_use]
 pub fn is_credential_header(name: &str) -> bool {
     let words = words(name);
-    !ONLY_IN_URLS.contains(&words.as_str()) && (is(&words) || mentions(&words) || says_identity(&words))
+    let said = said(&words);
+    !ONLY_IN_URLS.contains(&words.as_str()) && (said.caller || said.holds(&words))
 }
 
 /// Whether a query parameter of this name holds a credential, adapter or not. Members of a body are never asked: there,
@@ -214,7 +218,7 @@ pub fn is_credential_header(name: &str) -> bool {
 pub fn is_credential_parameter(name: &str) -> bool {
     parts(name).any(|part| {
         let words = words(part);
-        is(&words) || mentions(&words)
+        said(&words).holds(&words)
     })
 }
 
@@ -269,21 +273,119 @@ fn is_only_a_key(words: &str) -> bool {
 
 /// The name of a credential: its last words say so, behind which a version may stand (`Authorization-2`, `token1`).
 fn is(words: &str) -> bool {
-    let named = |words: &str| {
-        NAMES.contains(&words)
-            || LAST_WORDS.iter().any(|last| is_or_ends_in(words, last))
-            || JOINED.iter().any(|end| words.ends_with(end))
-    };
-    let unversioned = || Some(without_version(words)).filter(|rest| rest.len() < words.len());
-    let hides = || words.contains("password") || words.contains("passwd");
-    (named(words) || unversioned().is_some_and(named) || hides()) && !is_harmless(words)
+    said(words).is(words)
 }
 
-/// A name that has to do with a credential.
-fn mentions(words: &str) -> bool {
-    let word = |word: &str| WORDS.contains(&word);
-    let mentioned = || words.split('_').any(word) || LETTERS.iter().any(|letters| words.contains(letters));
-    (mentioned() || is_plural(words)) && !is_harmless(words)
+/// What a name says.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    /// It is one of a credential.
+    credential: bool,
+    /// It has to do with one.
+    mention: bool,
+    /// It is of whoever the origin believes to be calling: answers to one are not for another.
+    caller: bool,
+}
+
+impl Said {
+    /// `words` are those of which this is said.
+    fn is(self, words: &str) -> bool {
+        let unversioned = || Some(without_version(words)).filter(|rest| rest.len() < words.len());
+        (self.credential || unversioned().is_some_and(|rest| said(rest).credential)) && !is_harmless(words)
+    }
+
+    /// A name too many costs only sharing.
+    fn holds(self, words: &str) -> bool {
+        self.is(words) || (self.mention || is_plural(words)) && !is_harmless(words)
+    }
+}
+
+/// Looks for all the lists' letters in one go over the name: names are asked for with each request's headers.
+fn said(words: &str) -> Said {
+    let mut said = Said::default();
+    let bytes = words.as_bytes();
+    for (at, pair) in bytes.windows(2).enumerate() {
+        let begins_word = at == 0 || bytes.get(at - 1) == Some(&b'_');
+        for (letters, stand, kind) in pair_number(pair).and_then(|pair| SAYING.get(pair)).into_iter().flatten() {
+            let Some(after) = bytes.get(at..).and_then(|rest| rest.strip_prefix(letters.as_bytes())) else { continue };
+            let stands = match stand {
+                Stand::Whole => at == 0 && after.is_empty(),
+                Stand::Last => begins_word && after.is_empty(),
+                Stand::End => after.is_empty(),
+                Stand::Word => begins_word && matches!(after, [] | [b'_', ..]),
+                Stand::Anywhere => true,
+            };
+            match kind {
+                Kind::Credential => said.credential |= stands,
+                Kind::Mention => said.mention |= stands,
+                Kind::Caller => said.caller |= stands,
+            }
+        }
+    }
+    said
+}
+
+/// Where in a name letters must stand to say something.
+#[derive(Clone, Copy)]
+enum Stand {
+    /// They are all of it.
+    Whole,
+    /// They are its last words.
+    Last,
+    /// It ends in them.
+    End,
+    /// They are one of its words.
+    Word,
+    /// Anywhere.
+    Anywhere,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Credential,
+    Mention,
+    Caller,
+}
+
+type Saying = (&'static str, Stand, Kind);
+
+/// The lists, by the first two letters.
+static SAYING: LazyLock<Vec<Vec<Saying>>> = LazyLock::new(|| {
+    let lists: [(&[&'static str], Stand, Kind); 8] = [
+        (&NAMES, Stand::Whole, Kind::Credential),
+        (&LAST_WORDS, Stand::Last, Kind::Credential),
+        (&JOINED, Stand::End, Kind::Credential),
+        (&HIDING, Stand::Anywhere, Kind::Credential),
+        (&WORDS, Stand::Word, Kind::Mention),
+        (&LETTERS, Stand::Anywhere, Kind::Mention),
+        (&IDENTITY, Stand::Last, Kind::Caller),
+        (&IDENTITY_LETTERS, Stand::Anywhere, Kind::Caller),
+    ];
+    let mut saying = vec![Vec::new(); PAIRS];
+    for (list, stand, kind) in lists {
+        for letters in list {
+            let pair = letters.as_bytes().get(..2).and_then(pair_number);
+            if let Some(sayings) = pair.and_then(|pair| saying.get_mut(pair)) {
+                sayings.push((*letters, stand, kind));
+            }
+        }
+    }
+    saying
+});
+
+/// How many pairs of letters there are; `_` follows `z`.
+const PAIRS: usize = 27 * 27;
+
+fn pair_number(pair: &[u8]) -> Option<usize> {
+    let number = |letter: &u8| match letter {
+        b'a'..=b'z' => Some(usize::from(letter - b'a')),
+        b'_' => Some(26),
+        _ => None,
+    };
+    match pair {
+        [first, second] => Some(number(first)? * 27 + number(second)?),
+        _ => None,
+    }
 }
 
 /// `X-Tokens`, `cookies`; keys in the plural mostly are those of a table, and `max_tokens` are counted.
@@ -297,12 +399,6 @@ fn without_version(words: &str) -> &str {
     let rest = words.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let rest = if rest.len() < words.len() { rest.strip_suffix("_v").unwrap_or(rest) } else { rest };
     rest.trim_end_matches('_')
-}
-
-/// Whoever the origin believes to be calling: answers to one are not for another. A name too many costs only sharing.
-fn says_identity(words: &str) -> bool {
-    IDENTITY.iter().any(|last| is_or_ends_in(words, last))
-        || IDENTITY_LETTERS.iter().any(|letters| words.contains(letters))
 }
 
 fn is_or_ends_in(words: &str, last: &str) -> bool {
@@ -333,6 +429,13 @@ fn words(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_of_the_lists_is_looked_for() {
+        let lists = [NAMES.len(), LAST_WORDS.len(), JOINED.len(), HIDING.len(), WORDS.len(), LETTERS.len()];
+        let callers = IDENTITY.len() + IDENTITY_LETTERS.len();
+        assert_eq!(SAYING.iter().map(Vec::len).sum::<usize>(), lists.iter().sum::<usize>() + callers);
+    }
 
     #[test]
     fn a_word_that_says_credential_says_so_alone_and_at_the_end() {

@@ -102,6 +102,8 @@ fn matched(
 ) -> ToolMatch {
     let mut env = tool.env.clone();
     env.extend(options.env.iter().filter(|name| !tool.env.contains(name)).cloned());
+    // Whoever lists one twice, it is a credential: its value is in the share.
+    env.retain(|name| !tool.credential_env.contains(name));
     let lifetime = options.ttl.map_or(kept_for(operation), |ttl| Lifetime { ttl, ..Lifetime::default() });
     ToolMatch {
         service: adapter.name.clone(),

@@ -1,8 +1,9 @@
 //! The scanner: does a text hold something that looks like a token? Such output is never stored, such an argument never
 //! stands in a question. It knows forms, not values, so that it errs on the side of seeing too much.
 
-use crate::secret::{is_credential_name, is_credential_variable, is_folder_variable};
+use crate::secret::{is_credential_name, is_credential_variable, is_folder_variable, is_only_a_key};
 use memchr::memmem;
+use std::sync::LazyLock;
 
 /// One form of token: what it begins with, and what must follow.
 struct Form {
@@ -82,7 +83,7 @@ static FORMS: [Form; 33] = [
 /// What kind of token is seen in `bytes` (what it begins with, `JWT`, `private key`); `None`: none.
 #[must_use]
 pub fn token_in(bytes: &[u8]) -> Option<&'static str> {
-    let formed = FORMS.iter().find(|form| has_form(bytes, form)).map(|form| form.prefix);
+    let formed = (0..bytes.len()).find_map(|at| form_at(bytes, at)).map(|form| form.prefix);
     formed.or_else(|| has_jwt(bytes).then_some("JWT")).or_else(|| has_private_key(bytes).then_some("private key"))
 }
 
@@ -101,22 +102,42 @@ pub fn named_in(bytes: &[u8]) -> Option<String> {
 /// In capitals it is a variable, where `token` anywhere says enough; elsewhere `max_tokens` is none.
 fn says_secret(name: &str) -> bool {
     let is_variable = !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    !is_folder_variable(name) && (is_credential_name(name) || (is_variable && is_credential_variable(name)))
+    match is_variable {
+        true => !is_folder_variable(name) && (is_credential_name(name) || is_credential_variable(name)),
+        false => is_credential_name(name) && !is_ordinary(name),
+    }
+}
+
+/// Names that every program and page gives to other things as well: not enough to keep nothing of an output.
+fn is_ordinary(name: &str) -> bool {
+    const ORDINARY: [&str; 12] =
+        ["key", "session", "session_id", "sid", "code", "policy", "pin", "ticket", "sign", "pat", "pass", "auth"];
+    let name = name.trim_start_matches('-').to_ascii_lowercase();
+    ORDINARY.contains(&name.as_str()) || is_only_a_key(&name.replace('-', "_"))
 }
 
 /// Names of variables are not longer.
 const LONGEST_NAME: usize = 64;
 /// Shorter values are words, numbers, switches.
 const LEAST_VALUE: usize = 8;
+/// So much of a value is looked at: a text may be one long line of them.
+const LONGEST_VALUE: usize = 256;
 
 /// Quotes do not count; stars, dots and references to other variables stand for a secret and are none.
 fn looks_secret(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value);
+    let value = value.get(..LONGEST_VALUE).unwrap_or(value);
     let length = value.iter().take_while(|byte| byte.is_ascii_graphic() && !b"\"'&".contains(byte)).count();
     let value = value.get(..length).unwrap_or_default();
     let stands_for =
         value.iter().all(|byte| b"*x.-_".contains(byte)) || matches!(value.first(), Some(b'$' | b'<' | b'='));
-    length >= LEAST_VALUE && !stands_for && !value.iter().all(u8::is_ascii_digit)
+    length >= LEAST_VALUE && !stands_for && !value.iter().all(u8::is_ascii_digit) && !is_code(value)
+}
+
+/// `os.getenv(…`, `config["…`: what a program asks for, not what it gets.
+fn is_code(value: &[u8]) -> bool {
+    let length = value.iter().take_while(|byte| word(**byte) || **byte == b'.').count();
+    length > 0 && matches!(value.get(length), Some(b'(' | b'['))
 }
 
 /// Whether a word begins at `at`: in `task-…` there is no `sk-…`. A colour's escape sequence and JSON's escapes end in a
@@ -137,24 +158,41 @@ fn begins(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-fn tail_length(bytes: &[u8], from: usize, tail: fn(u8) -> bool) -> usize {
-    bytes.iter().skip(from).take_while(|byte| tail(**byte)).count()
+/// How many of the bytes from `from` on belong to a token, counted to `most`.
+fn tail_length(bytes: &[u8], from: usize, most: usize, tail: fn(u8) -> bool) -> usize {
+    bytes.iter().skip(from).take(most).take_while(|byte| tail(**byte)).count()
 }
 
-fn has_form(bytes: &[u8], form: &Form) -> bool {
-    places(bytes, form.prefix)
-        .any(|at| tail_length(bytes, at + form.prefix.len(), form.tail) >= form.least && begins(bytes, at))
+/// The forms, by the byte that they begin with.
+static BY_FIRST: LazyLock<Vec<Vec<&Form>>> = LazyLock::new(|| {
+    let of = |first: u8| FORMS.iter().filter(|form| form.prefix.as_bytes().first() == Some(&first)).collect();
+    (0..=u8::MAX).map(of).collect()
+});
+
+fn form_at(bytes: &[u8], at: usize) -> Option<&'static Form> {
+    let rest = bytes.get(at..)?;
+    let forms = BY_FIRST.get(usize::from(*rest.first()?))?;
+    let fits = |form: &&&Form| {
+        rest.starts_with(form.prefix.as_bytes())
+            && begins(bytes, at)
+            && tail_length(rest, form.prefix.len(), form.least, form.tail) == form.least
+    };
+    forms.iter().find(fits).copied()
 }
 
 /// A JSON Web Token (RFC 7519): three base64url parts, of which the first is an encoded `{"…`.
 fn has_jwt(bytes: &[u8]) -> bool {
+    let mut looked = 0;
     places(bytes, "eyJ").any(|at| {
-        let head = tail_length(bytes, at, url_safe);
-        let body = tail_length(bytes, at + head + 1, url_safe);
-        head >= 10
-            && body >= 10
-            && bytes.get(at + head) == Some(&b'.')
-            && bytes.get(at + head + 1 + body) == Some(&b'.')
+        // In one run of letters only the first can be one: the others have the same end.
+        if at < looked {
+            return false;
+        }
+        let head = tail_length(bytes, at, usize::MAX, url_safe);
+        let body = tail_length(bytes, at + head + 1, usize::MAX, url_safe);
+        looked = at + head;
+        let is_dot = |at: usize| bytes.get(at) == Some(&b'.');
+        head >= 10 && body >= 10 && is_dot(at + head) && is_dot(at + head + 1 + body)
     })
 }
 
@@ -226,9 +264,28 @@ mod tests {
             "if token == expected_token",
             "=abcdefghijkl",
             "TOKEN=<your token>",
+            "<li key={item.id} data-key=\"user-profile\">",
+            "password=os.getenv('DB_PASSWORD')",
+            "OpenAI(api_key=os.environ[0])",
+            "code=ECONNREFUSED",
+            "foreign_key=customer_id",
+            "session=requests.Session()",
         ] {
             assert_eq!(named_in(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn one_long_line_takes_no_longer_than_its_length() {
+        let began = std::time::Instant::now();
+        for part in
+            ["a=", "key=", "=", "token=12345678", "task-", "eyJ", "eyJ.", "eyJaaaaaaaaaa.", "xSG.", "-----BEGIN "]
+        {
+            let text = part.repeat(100_000 / part.len());
+            let _found = (token_in(text.as_bytes()), named_in(text.as_bytes()));
+        }
+        // Seconds; what takes time by the square of its length takes many minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(60));
     }
 
     #[test]

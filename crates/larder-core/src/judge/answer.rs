@@ -6,7 +6,7 @@ use crate::{
     freshness::{ResponseControl, explicit_lifetime, initial_age, response_control, vary_names},
     record::vary_value,
     scan::token_in,
-    secret::{has_credential_address, is_credential_header, is_issued_header},
+    secret::{has_credential_address, is_credential_header, is_issued_header, is_sure_credential_header},
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use std::time::Duration;
@@ -130,18 +130,14 @@ fn refused_form(headers: &HeaderMap) -> Option<String> {
     Some(format!("the content encoding is `{}`", encoded.escape_ascii()))
 }
 
-/// Headers whose values are addresses.
-const ADDRESSES: [HeaderName; 4] = [header::LOCATION, header::CONTENT_LOCATION, header::LINK, header::REFRESH];
-
 /// An answer that hands out a credential in its head: without that header it would be another answer, and with it a
 /// secret would lie on the disk.
 fn refused_secret(headers: &HeaderMap) -> Option<String> {
     let issued = headers.keys().find(|name| is_issued_header(name.as_str()));
-    let leads = |name: &&HeaderName| {
-        let mut values = headers.get_all(*name).iter();
-        values.any(|value| has_credential_address(&String::from_utf8_lossy(value.as_bytes())))
-    };
-    let name = issued.or_else(|| ADDRESSES.iter().find(leads))?;
+    // Cookies have a rule of their own.
+    let others = headers.iter().filter(|(name, _)| *name != header::SET_COOKIE);
+    let leads = others.into_iter().find(|(_, value)| holds_secret(&String::from_utf8_lossy(value.as_bytes())));
+    let name = issued.or_else(|| leads.map(|(name, _)| name))?;
     Some(format!("its header `{name}` holds a credential"))
 }
 
@@ -152,11 +148,11 @@ fn refused_by_origin(plan: &Plan, control: &ResponseControl) -> Option<String> {
     control.no_store.then(|| "the origin said `no-store`".to_owned())
 }
 
-/// `private` forbids anything wider than a credential. An anonymous caller is told apart from others by nothing that
+/// `private` forbids anything wider than a credential that is one beyond doubt. An anonymous caller is told apart from others by nothing that
 /// larder sees, so that an operation whose rule decides may keep it; the origin's own word would forbid it.
 fn refused_by_share(plan: &Plan, control: &ResponseControl, headers: &HeaderMap) -> Option<String> {
     let wide = matches!(plan.question.share, Share::Team | Share::Public);
-    let private = wide || (is_shared(plan) && heeds_origin(plan));
+    let private = wide || (!(is_told_apart(plan) && !is_shared(plan)) && heeds_origin(plan));
     if control.private && private {
         return Some("the origin said `private`".to_owned());
     }
@@ -167,6 +163,13 @@ fn refused_by_share(plan: &Plan, control: &ResponseControl, headers: &HeaderMap)
     let allowed = control.public || control.must_revalidate || control.s_maxage.is_some();
     let needs_leave = plan.operation.is_none() && is_shared(plan) && plan.credential.is_some();
     (needs_leave && !allowed).then(|| "the request carried a credential and the origin did not say `public`".to_owned())
+}
+
+/// Whether a header tells callers apart that is a credential beyond doubt. A parameter called `key`, or a header that only
+/// looks like one, may be everybody's, and who is asking may be said elsewhere.
+fn is_told_apart(plan: &Plan) -> bool {
+    let left_out = plan.ignored.iter().filter(|ignored| ignored.rule == "credentials");
+    left_out.into_iter().any(|ignored| ignored.what.strip_prefix("header ").is_some_and(is_sure_credential_header))
 }
 
 /// `Vary`'s names with this request's values. `accept-encoding` is left out, since only `identity` is kept; credentials

@@ -5,6 +5,7 @@ use crate::{
     Share, ShareChoice,
     adapter::{Http, Operation},
     json::{Json, Object},
+    scan::token_in,
     secret::{Secret, credential_digest, has_credential_address},
     share::CredentialDigest,
 };
@@ -30,7 +31,7 @@ impl Credentials {
             headers.remove(&name);
             note(format!("header {name}"));
         }
-        let holds = |name: &str, value: &Json| http.is_credential_parameter(name) || leads(value);
+        let holds = |name: &str, value: &Json| http.is_credential_parameter(name) || holds_credential(value);
         let names: Vec<_> =
             query.iter().filter(|(name, value)| holds(name, value)).map(|(name, _)| name.to_owned()).collect();
         for name in names {
@@ -63,11 +64,13 @@ impl Credentials {
     }
 }
 
-/// Whether a parameter is an address that holds a credential (`url=https://h/?token=…`), or one of several is.
-fn leads(value: &Json) -> bool {
+/// Whether a parameter is an address that holds a credential (`url=https://h/?token=…`) or has a token's form, or one of
+/// several is; also where it could not be decoded.
+pub(super) fn holds_credential(value: &Json) -> bool {
     match value {
-        Json::String(text) => has_credential_address(text),
-        Json::Array(items) => items.iter().any(leads),
+        Json::String(text) => has_credential_address(text) || token_in(text.as_bytes()).is_some(),
+        Json::Array(items) => items.iter().any(holds_credential),
+        Json::Object(members) => members.iter().any(|(_, text)| holds_credential(text)),
         _ => false,
     }
 }

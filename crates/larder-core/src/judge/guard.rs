@@ -3,6 +3,7 @@
 use super::{BodyView, HttpRequest, PassReason};
 use crate::{
     adapter::{place::header_text, route::Route},
+    scan::token_in,
     secret::is_credential_path,
 };
 use http::HeaderMap;
@@ -60,9 +61,9 @@ pub(super) fn check_steering(headers: &HeaderMap) -> Result<(), PassReason> {
     Ok(())
 }
 
-/// A path stands in the question as it is: one with a credential in its parameters is nobody's to keep.
+/// A path stands in the question as it is: one with a credential in it is nobody's to keep.
 pub(super) fn check_path(path: &str) -> Result<(), PassReason> {
-    match is_credential_path(path) {
+    match is_credential_path(path) || token_in(path.as_bytes()).is_some() {
         true => Err(PassReason::Excluded("a credential in the path".to_owned())),
         false => Ok(()),
     }

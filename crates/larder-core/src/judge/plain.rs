@@ -1,13 +1,16 @@
 //! Requests to an upstream without an adapter.
 
-use super::{BodyView, Context, HttpRequest, Ignored, Lifetime, Pass, PassReason, Plan, Verdict, guard};
+use super::{
+    BodyView, Context, HttpRequest, Ignored, Lifetime, Pass, PassReason, Plan, Verdict, credentials::holds_credential,
+    guard,
+};
 use crate::{
     Json, Question, Share, Variant,
     freshness::{RequestControl, request_control},
     json::Object,
     params::query_members,
     record::Want,
-    secret::{Secret, credential_digest, has_credential_address, is_credential_header, is_credential_parameter},
+    secret::{Secret, credential_digest, is_credential_header, is_credential_parameter},
 };
 use http::{HeaderMap, Method, header};
 
@@ -86,7 +89,7 @@ fn strip(request: &HttpRequest<'_>) -> Stripped {
     };
     for (name, value) in request.headers {
         if is_credential_header(name.as_str()) {
-            stripped.take("header", name.as_str(), value.as_bytes());
+            stripped.take("header", name.as_str(), "", value.as_bytes());
         } else {
             stripped.headers.append(name.clone(), value.clone());
         }
@@ -95,8 +98,10 @@ fn strip(request: &HttpRequest<'_>) -> Stripped {
     let mut kept = Vec::new();
     for piece in query.split('&') {
         let (open, credential) = cut(piece);
-        if let Some((name, secret)) = credential {
-            stripped.take("query", &name, secret.as_bytes());
+        if let Some(Cut { name, secret, is_named }) = credential {
+            // A name that says nothing may stand there without a credential, too: then the place is part of the question.
+            let place = if is_named { String::new() } else { format!("#{}.{}", kept.len(), open.len()) };
+            stripped.take("query", &name, &place, secret.as_bytes());
         }
         kept.push(open);
     }
@@ -105,34 +110,45 @@ fn strip(request: &HttpRequest<'_>) -> Stripped {
     stripped
 }
 
-/// What of a piece may be seen (up to the name of a credential), and the credential: its decoded name, and it. Some
+/// A credential that was cut out of the query string.
+struct Cut<'a> {
+    /// Its decoded name.
+    name: String,
+    secret: &'a str,
+    /// The name says so, and not the value alone.
+    is_named: bool,
+}
+
+/// What of a piece may be seen (up to the name of a credential), and the credential. Some
 /// servers take `;` for `&`; what follows a credential after `;` may still be its value and is taken with it.
-fn cut(piece: &str) -> (&str, Option<(String, &str)>) {
+fn cut(piece: &str) -> (&str, Option<Cut<'_>>) {
     let starts = std::iter::once(0).chain(piece.match_indices(';').map(|(at, _)| at + 1));
     for start in starts {
         let rest = &piece[start..];
         let part = rest.split(';').next().unwrap_or(rest);
-        if let Some(name) = credential_name(part) {
+        if let Some((name, is_named)) = credential_name(part) {
             let shown = part.split('=').next().unwrap_or(part);
-            return (&piece[..start + shown.len()], Some((name, rest)));
+            return (&piece[..start + shown.len()], Some(Cut { name, secret: rest, is_named }));
         }
     }
     (piece, None)
 }
 
-/// The decoded name of a piece of the query string, if it says credential or its value is an address that holds one.
-fn credential_name(piece: &str) -> Option<String> {
+/// The decoded name of a piece of the query string, if it says credential (`true`) or its value holds one.
+fn credential_name(piece: &str) -> Option<(String, bool)> {
     let members = query_members(piece);
-    let leads = |value: &Json| value.as_str().is_some_and(has_credential_address);
-    let found = members.iter().find(|(name, value)| is_credential_parameter(name) || leads(value));
-    found.map(|(name, _)| name.to_owned())
+    let found = |(name, value): (&str, &Json)| {
+        let is_named = is_credential_parameter(name);
+        (is_named || holds_credential(value)).then(|| (name.to_owned(), is_named))
+    };
+    members.iter().find_map(found)
 }
 
 impl Stripped {
-    /// The place is part of the name under which the digest counts it: a header is not a query parameter.
-    fn take(&mut self, place: &str, name: &str, value: &[u8]) {
-        self.ignored.push(Ignored { what: format!("{place} {name}"), rule: "credentials".to_owned() });
-        let counted = if place == "header" { name.to_owned() } else { format!("?{name}") };
+    /// The kind is part of the name under which the digest counts it: a header is not a query parameter.
+    fn take(&mut self, kind: &str, name: &str, place: &str, value: &[u8]) {
+        self.ignored.push(Ignored { what: format!("{kind} {name}"), rule: "credentials".to_owned() });
+        let counted = if kind == "header" { name.to_owned() } else { format!("?{name}{place}") };
         self.credentials.push((counted, Secret::new(value)));
     }
 }
@@ -196,6 +212,10 @@ mod tests {
             ("key=a", "KEY=a"),
             ("key", "key=null"),
             ("key", "key="),
+            ("token=a;b=1", "token=a;b=2"),
+            ("url=https://h/?token=x&url", "url&url=https://h/?token=x"),
+            ("a;url=//u:p@h/&a;url", "a;url&a;url=//u:p@h/"),
+            ("url=//u:p@h/&url=", "url=&url=//u:p@h/"),
         ] {
             assert_ne!(key(one), key(other), "{one} {other}");
         }
@@ -211,6 +231,11 @@ mod tests {
             ("token%5B%5D=s3cret", "/a?token%5B%5D"),
             ("a=1&url=https%3A%2F%2Fh%2F%3Ftoken%3Ds3cret&b=2", "/a?a=1&url&b=2"),
             ("url=https://me:s3cret@h/", "/a?url"),
+            ("url=https://me:s3cret@h/%zz", "/a?url"),
+            ("url=//me:s3cret@h/", "/a?url"),
+            ("url=https://git@me:s3cret@h/", "/a?url"),
+            ("q=a%26token%3Ds3cret", "/a?q"),
+            ("q=ghp_s3cret0123456789", "/a?q"),
             ("url=https%253A%252F%252Fh%252F%253Ftoken%253Ds3cret", "/a?url"),
         ] {
             let plan = plan(Some(query), &[]);

@@ -26,19 +26,18 @@ pub fn has_credential_address(value: &str) -> bool {
     holds(&text)
 }
 
-/// Whether a path's parameters (`/a;token=x`) hold a credential.
+/// Whether a path holds a credential: in its parameters (`/a;token=x`), or in an address that is part of it.
 pub(crate) fn is_credential_path(path: &str) -> bool {
-    let starts = [";", "%3b", "%3B"].iter().filter_map(|mark| path.find(mark));
-    starts.min().and_then(|at| path.get(at..)).is_some_and(has_credential_address)
+    path.contains([';', '%', '@']) && has_credential_address(path)
 }
 
 fn holds(text: &str) -> bool {
-    let parameters = text.find(['?', '#', ';']).and_then(|at| text.get(at..)).unwrap_or_default();
+    let parameters = text.find(['?', '&', '#', ';']).and_then(|at| text.get(at..)).unwrap_or_default();
     let mut named =
         parameters.split(['?', '&', ';', '#', '<', '>', ' ', ',', '/']).filter_map(|piece| piece.split_once('='));
-    let mut authorities = text.split("://").skip(1).filter_map(|rest| rest.split(['/', '?', '#', '>', ' ']).next());
+    let mut authorities = text.split("//").skip(1).filter_map(|rest| rest.split(['/', '?', '#', '>', ' ']).next());
     named.any(|(name, secret)| !secret.is_empty() && is_credential_parameter(name))
-        || authorities.any(|authority| authority.contains('@') && !authority.starts_with("git@"))
+        || authorities.any(|authority| authority.rsplit_once('@').is_some_and(|(user, _)| user != "git"))
 }
 
 #[cfg(test)]
@@ -57,6 +56,10 @@ mod tests {
             "https%253A%252F%252Fh%252F%253Ftoken%253Dx",
             "/a;token=x/b",
             "/cb#access_token=x",
+            "//me:pass@host/",
+            "https://git@me:pass@host/",
+            "https://git:pass@host/",
+            "page=1&token=x",
         ] {
             assert!(has_credential_address(value), "{value}");
         }
@@ -72,7 +75,12 @@ mod tests {
         ] {
             assert!(!has_credential_address(value), "{value}");
         }
-        assert!(is_credential_path("/a;token=x") && is_credential_path("/a%3Btoken%3Dx/b"));
-        assert!(!is_credential_path("/a/key=x/b") && !is_credential_path("/a;page=2"));
+        for path in ["/a;token=x", "/a%3Btoken%3Dx/b", "/a%253Btoken%253Dx", "/a;token=x/b", "/get/https://me:pass@h/"]
+        {
+            assert!(is_credential_path(path), "{path}");
+        }
+        for path in ["/a/key=x/b", "/a;page=2", "/@scope/a%2Fb", "/get/https://h/a"] {
+            assert!(!is_credential_path(path), "{path}");
+        }
     }
 }

@@ -9,7 +9,7 @@ pub use self::{
 };
 pub(crate) use self::{
     address::is_credential_path,
-    names::{is_credential_name, is_folder_variable},
+    names::{is_credential_name, is_folder_variable, is_only_a_key, is_sure_credential_header},
 };
 
 use crate::share::CredentialDigest;

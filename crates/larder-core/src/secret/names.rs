@@ -8,7 +8,7 @@
 use std::sync::LazyLock;
 
 /// Names that say credential, whole.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 17] = [
     "key",
     "key_pair_id",
     "cookie2",
@@ -16,8 +16,6 @@ const NAMES: [&str; 22] = [
     "session_id",
     "sessionid",
     "sid",
-    "authcode",
-    "authuser",
     "awsaccess_key_id",
     "google_access_id",
     "policy",
@@ -27,14 +25,11 @@ const NAMES: [&str; 22] = [
     "userpwd",
     "secret_key_base",
     "id_token_hint",
-    "x_session",
-    "x_session_id",
-    "x_sessionid",
     "jsessionid",
 ];
 
 /// Words that say credential alone and as the last ones of a name: `x-goog-api-key`, `access_token`, `client_secret`, …
-const LAST_WORDS: [&str; 41] = [
+const LAST_WORDS: [&str; 46] = [
     "token",
     "key",
     "apikey",
@@ -76,11 +71,16 @@ const LAST_WORDS: [&str; 41] = [
     "user_code",
     "invite_code",
     "backup_code",
+    "creds",
+    "cred",
+    "totp",
+    "macaroon",
+    "passkey",
 ];
 
 /// Ends that say credential without a separator in front: header names arrive in lower case, so that `X-AuthToken` is
 /// `x_authtoken`, and its words cannot be told apart any more.
-const JOINED: [&str; 13] = [
+const JOINED: [&str; 21] = [
     "token",
     "apikey",
     "secret",
@@ -94,13 +94,21 @@ const JOINED: [&str; 13] = [
     "subscriptionkey",
     "authentication",
     "credentials",
+    "cookie",
+    "ticket",
+    "passkey",
+    "licensekey",
+    "sessionkey",
+    "devkey",
+    "pincode",
+    "accesscode",
 ];
 
 /// Letters that say password, whatever stands around them.
 const HIDING: [&str; 2] = ["password", "passwd"];
 
 /// Words that mention a credential, wherever they stand in a name: `client_secret_post`, `X-Auth-Realm`, `token_type`.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 19] = [
     "auth",
     "authorization",
     "authentication",
@@ -115,10 +123,15 @@ const WORDS: [&str; 14] = [
     "saml",
     "sso",
     "otp",
+    "dpop",
+    "jws",
+    "creds",
+    "totp",
+    "macaroon",
 ];
 
 /// Letters that mention a credential, whatever stands around them.
-const LETTERS: [&str; 12] = [
+const LETTERS: [&str; 15] = [
     "secret",
     "passphrase",
     "credential",
@@ -131,10 +144,13 @@ const LETTERS: [&str; 12] = [
     "authtoken",
     "saml",
     "sessid",
+    "tokenhash",
+    "passhash",
+    "authcode",
 ];
 
 /// Last words of headers by which a proxy in front, or the caller itself, says who is calling.
-const IDENTITY: [&str; 32] = [
+const IDENTITY: [&str; 60] = [
     "user",
     "user_id",
     "userid",
@@ -167,20 +183,56 @@ const IDENTITY: [&str; 32] = [
     "act_as",
     "run_as",
     "uid",
+    "role",
+    "roles",
+    "group",
+    "groups",
+    "runas",
+    "userinfo",
+    "user_info",
+    "authuser",
+    "clientid",
+    "accountid",
+    "customerid",
+    "tenantid",
+    "memberid",
+    "organizationid",
+    "organization_id",
+    "project_id",
+    "projectid",
+    "company_id",
+    "profile_id",
+    "callerid",
+    "caller_id",
+    "callerobjectid",
+    "universalid",
+    "eppn",
+    "dsid",
+    "mailbox",
+    "consumer_id",
+    "subaccount",
 ];
 
 /// Letters that say who is calling, whatever stands around them.
-const IDENTITY_LETTERS: [&str; 4] = ["authenticated_user", "impersonat", "ssl_client", "client_cert"];
+const IDENTITY_LETTERS: [&str; 14] = [
+    "authenticated_user",
+    "impersonat",
+    "ssl_client",
+    "client_cert",
+    "clientcert",
+    "ssl_cert",
+    "mtls",
+    "oidc",
+    "_claim",
+    "proxied_entities",
+    "remote_extra",
+    "webauth",
+    "apigateway",
+    "consumer_",
+];
 
 /// Names that end like a credential and are none: they page, sort, or tell requests apart.
-const HARMLESS: [&str; 20] = [
-    "page_token",
-    "next_page_token",
-    "next_token",
-    "continuation_token",
-    "continue_token",
-    "sync_token",
-    "cursor_token",
+const HARMLESS: [&str; 13] = [
     "idempotency_key",
     "x_idempotency_key",
     "sec_websocket_key",
@@ -196,12 +248,79 @@ const HARMLESS: [&str; 20] = [
     "cache_key",
 ];
 
+/// Ends, without separators, of names by which pages are turned.
+const PAGING: [&str; 11] = [
+    "pagetoken",
+    "nexttoken",
+    "continuationtoken",
+    "continuetoken",
+    "synctoken",
+    "cursortoken",
+    "deltatoken",
+    "skiptoken",
+    "paginationtoken",
+    "resumptiontoken",
+    "startingtoken",
+];
+
+/// Names of sessions: some are those of a conversation, and are named as such by its adapter (`plain`).
+const SESSIONS: [&str; 3] = ["session", "session_id", "sid"];
+
+/// The same without a separator in front.
+const JOINED_SESSIONS: [&str; 2] = ["sessionid", "authcookie"];
+
+/// Whole names of headers and parameters of single systems that hold credentials and do not say so.
+const KNOWN: [&str; 42] = [
+    "x_jfrog_art_api",
+    "x_honeycomb_team",
+    "sec",
+    "cst",
+    "iv_creds",
+    "boxapi",
+    "x_vercel_protection_bypass",
+    "x_ha_access",
+    "iplanetdirectorypro",
+    "accesslicensenumber",
+    "stripe_context",
+    "from",
+    "x_anchor_mailbox",
+    "tempauth",
+    "appid",
+    "app_code",
+    "ak",
+    "tk",
+    "q_ak",
+    "sk",
+    "delegation",
+    "resourcekey",
+    "x_goog_drive_resource_keys",
+    "rlkey",
+    "zak",
+    "pgt",
+    "pgtiou",
+    "pgtid",
+    "hdnts",
+    "hdnea",
+    "hdntl",
+    "registrationkey",
+    "wskey",
+    "client_id",
+    "js_code",
+    "zws_id",
+    "relaystate",
+    "wresult",
+    "login_hint",
+    "sharekey",
+    "linkkey",
+    "viewkey",
+];
+
 /// Words beside which `tokens` are counted, as in `max_tokens`.
 const COUNTED: [&str; 12] =
     ["max", "min", "num", "n", "total", "limit", "ratelimit", "remaining", "input", "output", "prompt", "count"];
 
-/// Names that open doors in a URL, and name a conversation or a rule in a header.
-const ONLY_IN_URLS: [&str; 5] = ["session_id", "sid", "policy", "code", "code_verifier"];
+/// Names that open doors in a URL, and name a rule in a header.
+const ONLY_IN_URLS: [&str; 3] = ["policy", "code", "code_verifier"];
 
 /// Whether a header of this name holds a credential, adapter or not.
 #[must_use]
@@ -258,6 +377,8 @@ pub fn is_issued_header(name: &str) -> bool {
         && !is_only_a_key(&words)
         && words != "set_cookie"
         && !ONLY_IN_URLS.contains(&words.as_str())
+        && !words.contains("session")
+        && words != "sid"
         || matches!(words.as_str(), "authentication_info" | "authorization_info")
 }
 
@@ -266,9 +387,17 @@ fn proves(words: &str) -> bool {
 }
 
 /// A key that opens nothing.
-fn is_only_a_key(words: &str) -> bool {
+pub(crate) fn is_only_a_key(words: &str) -> bool {
     let opens = |before: &str| ["api", "access", "secret", "private", "auth"].iter().any(|word| before.ends_with(word));
-    words.strip_suffix("_key").is_some_and(|before| !opens(before))
+    let before = words.strip_suffix("_id").unwrap_or(words).strip_suffix("_key");
+    before.is_some_and(|before| !opens(before))
+}
+
+/// Whether a header of this name is a credential beyond doubt, and its holder's alone.
+pub(crate) fn is_sure_credential_header(name: &str) -> bool {
+    const SURE: [&str; 7] =
+        ["authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "private-token", "x-auth-token"];
+    SURE.contains(&name)
 }
 
 /// The name of a credential: its last words say so, behind which a version may stand (`Authorization-2`, `token1`).
@@ -351,13 +480,16 @@ type Saying = (&'static str, Stand, Kind);
 
 /// The lists, by the first two letters.
 static SAYING: LazyLock<Vec<Vec<Saying>>> = LazyLock::new(|| {
-    let lists: [(&[&'static str], Stand, Kind); 8] = [
+    let lists: [(&[&'static str], Stand, Kind); 11] = [
         (&NAMES, Stand::Whole, Kind::Credential),
         (&LAST_WORDS, Stand::Last, Kind::Credential),
         (&JOINED, Stand::End, Kind::Credential),
         (&HIDING, Stand::Anywhere, Kind::Credential),
         (&WORDS, Stand::Word, Kind::Mention),
         (&LETTERS, Stand::Anywhere, Kind::Mention),
+        (&SESSIONS, Stand::Last, Kind::Mention),
+        (&JOINED_SESSIONS, Stand::End, Kind::Mention),
+        (&KNOWN, Stand::Whole, Kind::Mention),
         (&IDENTITY, Stand::Last, Kind::Caller),
         (&IDENTITY_LETTERS, Stand::Anywhere, Kind::Caller),
     ];
@@ -407,10 +539,9 @@ fn is_or_ends_in(words: &str, last: &str) -> bool {
 
 /// Separators or not: `page_token` and `pagetoken` are one name.
 fn is_harmless(words: &str) -> bool {
-    fn letters(name: &str) -> impl Iterator<Item = u8> {
-        name.bytes().filter(|byte| *byte != b'_')
-    }
-    HARMLESS.iter().any(|name| letters(name).eq(letters(words)))
+    let letters = |name: &str| name.replace('_', "");
+    let joined = letters(words);
+    HARMLESS.iter().any(|name| letters(name) == joined) || PAGING.iter().any(|end| joined.ends_with(end))
 }
 
 fn words(name: &str) -> String {
@@ -433,7 +564,7 @@ mod tests {
     #[test]
     fn every_word_of_the_lists_is_looked_for() {
         let lists = [NAMES.len(), LAST_WORDS.len(), JOINED.len(), HIDING.len(), WORDS.len(), LETTERS.len()];
-        let callers = IDENTITY.len() + IDENTITY_LETTERS.len();
+        let callers = IDENTITY.len() + IDENTITY_LETTERS.len() + SESSIONS.len() + JOINED_SESSIONS.len() + KNOWN.len();
         assert_eq!(SAYING.iter().map(Vec::len).sum::<usize>(), lists.iter().sum::<usize>() + callers);
     }
 
@@ -492,6 +623,19 @@ mod tests {
             "x-service-ticket",
             "x-session",
             "session",
+            "x-metabase-session",
+            "x-restsvcsessionid",
+            "vmware-api-session-id",
+            "mcp-session-id",
+            "x-chkp-sid",
+            "x-sessionkey",
+            "otcsticket",
+            "vtexidclientautcookie",
+            "x-creds",
+            "x-passkey",
+            "dpop",
+            "x-jws",
+            "x-jfrog-art-api",
             "x-auth-realm",
             // Who is calling.
             "remote-user",
@@ -505,6 +649,15 @@ mod tests {
             "api-username",
             "x-goog-authenticated-user-email",
             "chatgpt-account-id",
+            "x-tenantid",
+            "x-gerrit-runas",
+            "x-hasura-role",
+            "x-remote-group",
+            "x-amzn-oidc-data",
+            "x-arr-clientcert",
+            "x-ssl-cert",
+            "x-userinfo",
+            "from",
             "x-ssl-client-s-dn",
             "ssl-client-verify",
             "x-impersonate",
@@ -518,9 +671,6 @@ mod tests {
             "anthropic-beta",
             "openai-organization",
             "idempotency-key",
-            "session-id",
-            "x-claude-code-session-id",
-            "kubectl-session",
             "sec-websocket-key",
             "x-stainless-lang",
             "accept",
@@ -608,6 +758,11 @@ mod tests {
             "credential_json",
             "user_sig",
             "PHPSESSID",
+            "guest_session_id",
+            "_sid",
+            "rlkey",
+            "passhash",
+            "wowzatokenhash",
             "jsessionid",
         ];
         let no = [
@@ -616,6 +771,8 @@ mod tests {
             "nextPageToken",
             "NextToken",
             "continuation-token",
+            "resumptionToken",
+            "$skiptoken",
             "continue",
             "prompt_cache_keys",
             "sort_key",
@@ -651,6 +808,11 @@ mod tests {
             "set-cookie",
             "x-auth-mode",
             "token-type",
+            "x-session-id",
+            "x-ms-session-token",
+            "x-ms-continuationtoken",
+            "x-next-page-token",
+            "x-amz-server-side-encryption-aws-kms-key-id",
             "etag",
             "www-authenticate",
             "x-ratelimit-remaining-tokens",

@@ -6,7 +6,7 @@ use larder_core::{
     adapter::Adapter,
     freshness::RequestControl,
     json::Object,
-    judge::{Lifetime, Plan},
+    judge::{Ignored, Lifetime, Plan},
     record::Want,
     share::CredentialDigest,
 };
@@ -121,7 +121,7 @@ pub(crate) fn plan(operation: &str) -> Plan {
         lifetime,
         control: RequestControl::default(),
         credential: Some(credential),
-        ignored: Vec::new(),
+        ignored: vec![Ignored { what: "header authorization".to_owned(), rule: "credentials".to_owned() }],
         finish: false,
     }
 }

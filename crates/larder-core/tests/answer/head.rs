@@ -123,6 +123,13 @@ fn plain_answers_need_an_explicit_lifetime() {
     // Under its own credential larder is that caller's private cache.
     assert!(kept(&plan("get"), 200, &[("cache-control", "private, max-age=60")]).is_ok());
     assert!(kept(&plan("get"), 200, &[("cache-control", "s-maxage=60")]).is_err());
+    // What only looks like a credential may be everybody's.
+    for doubtful in ["query project_key", "query code", "header client-id", "header x-session", "query authorization"] {
+        let mut plan = plan("get");
+        plan.ignored.iter_mut().for_each(|ignored| doubtful.clone_into(&mut ignored.what));
+        assert!(kept(&plan, 200, &[("cache-control", "private, max-age=60")]).is_err(), "{doubtful}");
+        assert!(kept(&plan, 200, &[("cache-control", "max-age=60")]).is_ok(), "{doubtful}");
+    }
     // RFC 9111 §3.5, where a credential's answer would go to others.
     assert!(kept(&team("get"), 200, &[("cache-control", "max-age=60")]).is_err());
     assert!(kept(&team("get"), 200, &[("cache-control", "public, max-age=60")]).is_ok());

@@ -38,6 +38,32 @@ def test_private_is_kept_for_its_credential_alone(proxy):
     assert len(origin.calls) == 2
 
 
+CALLERS = ["Passphrase", "X-Bearer", "Authorization-2", "X-Api-Token-V2", "X-Tokens", "X-Api-Keys", "X-Sign", "X-Session", "X-Metabase-Session", "Mcp-Session-Id", "X-SessionKey",
+           "X-Creds", "X-Passkey", "DPoP", "X-JFrog-Art-Api", "X-Impersonate", "X-SSL-Client-S-DN", "X-Remote-Group", "X-Hasura-Role", "X-TenantId", "X-ARR-ClientCert", "From"]
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_callers_who_are_told_apart_by_a_header_have_their_own_answers(name, proxy):
+    gateway, origin = proxy(lambda call: page(call.header(name.lower()).encode(), cache_control="max-age=60"))
+    for _ in range(2):
+        for who in ("alice", "bob"):
+            assert gateway.get("/site/a", headers={name: who}).body == who.encode()
+    assert len(origin.calls) == 2, "and they are kept for them"
+
+
+@pytest.mark.parametrize("query", ["project_key=x", "code=US", "page=1"])
+def test_a_doubtful_name_lifts_no_private(query, proxy):
+    gateway, origin = proxy(lambda call: page(call.header("x-nobody-knows").encode(), cache_control="private, max-age=60"))
+    for who in ("alice", "bob", "alice"):
+        assert gateway.get(f"/site/a?{query}", headers={"x-nobody-knows": who, "client-id": "app"}).body == who.encode()
+
+
+@pytest.mark.parametrize("one, other", [("url=https://h/?token=x&url", "url&url=https://h/?token=x"), ("a;url=//u:p@h/&a;url", "a;url&a;url=//u:p@h/"), ("token=a;b=1", "token=a;b=2")])
+def test_what_is_cut_out_of_the_target_keeps_its_place(one, other, proxy):
+    gateway, _origin = proxy(lambda call: page(call.target.encode(), cache_control="max-age=60"))
+    assert gateway.get(f"/site/a?{one}").body != gateway.get(f"/site/a?{other}").body
+
+
 def test_query_and_path_are_the_key_as_they_are(proxy):
     gateway, origin = proxy(lambda call: page(call.target.encode(), cache_control="max-age=60"))
     targets = ["/a", "/a?", "/a?x=1", "/a?x=2", "/a?x=1&x=2", "/a?x=2&x=1", "/A", "/a/", "/a%2fb", "/a/b", "/a%20b", "/a+b"]

@@ -152,7 +152,7 @@ fn refused_by_origin(plan: &Plan, control: &ResponseControl) -> Option<String> {
 /// larder sees, so that an operation whose rule decides may keep it; the origin's own word would forbid it.
 fn refused_by_share(plan: &Plan, control: &ResponseControl, headers: &HeaderMap) -> Option<String> {
     let wide = matches!(plan.question.share, Share::Team | Share::Public);
-    let private = wide || (!(is_told_apart(plan) && !is_shared(plan)) && heeds_origin(plan));
+    let private = wide || ((is_shared(plan) || !is_told_apart(plan)) && heeds_origin(plan));
     if control.private && private {
         return Some("the origin said `private`".to_owned());
     }

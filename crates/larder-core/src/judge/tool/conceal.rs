@@ -73,7 +73,7 @@ fn names_credential(flag: &str) -> bool {
 
 /// Ends of names that say credential in command lines and variables, where words run together. Whatever is hidden by
 /// mistake is still told apart.
-const ENDS: [&str; 16] = [
+const ENDS: [&str; 17] = [
     "token",
     "passwd",
     "pwd",
@@ -90,6 +90,7 @@ const ENDS: [&str; 16] = [
     "cookies",
     "authheader",
     "dsn",
+    "psk",
 ];
 
 fn says_secret(name: &str) -> bool {
@@ -121,7 +122,7 @@ fn has_flag(arg: &str) -> bool {
 
 /// `-pSECRET`, `-ualice:SECRET`: the value is glued to its flag. `-print` is hidden too: it still is told apart.
 fn is_glued(arg: &str) -> bool {
-    let password = arg.strip_prefix("-p").is_some_and(|value| !value.is_empty());
+    let password = ["-p", "/p:"].iter().any(|flag| arg.strip_prefix(flag).is_some_and(|value| !value.is_empty()));
     password || arg.strip_prefix('-').is_some_and(|rest| rest.starts_with(['u', 'U']) && rest.contains(':'))
 }
 
@@ -148,10 +149,16 @@ fn is_of_name(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | '[' | ']')
 }
 
-/// `-u alice:password`, `--proxy-user=alice:password`
+/// `-u alice:password`, `-sku alice:password`, `-a alice:password`, `--proxy-user=alice:password`, `-U alice%password`; not
+/// the numbers of a user and a group, nor a time's form.
 fn is_login(flag: &str, value: &str) -> bool {
-    let is_flag = matches!(flag, "-u" | "-U") || flag.starts_with("--") && flag.ends_with("user");
-    is_flag && value.contains(':')
+    let is_short = |flag: &str| {
+        let letters = flag.strip_prefix('-').unwrap_or_default();
+        letters.chars().all(|letter| letter.is_ascii_alphabetic()) && letters.ends_with(['u', 'U', 'a', 'A'])
+    };
+    let is_flag = is_short(flag) || flag.starts_with("--") && flag.ends_with("user");
+    let is_number = value.chars().all(|letter| letter.is_ascii_digit() || letter == ':');
+    is_flag && value.contains([':', '%']) && !is_number && !value.starts_with('+')
 }
 
 /// `Bearer …`, `Basic …` (RFC 9110 §11.4), wherever it stands.
@@ -164,9 +171,13 @@ fn has_header(arg: &str) -> bool {
     arg.split_once(':').is_some_and(|(name, _)| is_credential_header(name.trim().trim_start_matches("-H").trim()))
 }
 
-/// A password with a `/` or `?` in it that nobody encoded counts as well.
+/// A password with a `/` or `?` in it that nobody encoded counts as well, and `alice:password@host` without a scheme.
 fn has_userinfo(arg: &str) -> bool {
-    let Some((_, rest)) = arg.split_once("://") else { return false };
+    let Some((_, rest)) = arg.split_once("://") else {
+        let (login, host) = arg.rsplit_once('@').unwrap_or_default();
+        let has_password = login.split_once(':').is_some_and(|(user, word)| !user.is_empty() && !word.is_empty());
+        return has_password && !login.contains(['/', ' ']) && !host.is_empty() && !host.starts_with("sha256:");
+    };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let user = authority.rsplit_once('@').map(|(user, _)| user);
     user.is_some_and(|user| !user.is_empty() && user != "git")
@@ -208,6 +219,10 @@ mod tests {
             hidden(&["ssh://git@host/x", "-u", "HEAD", "basics", "page=2", "-p", "22", "-upstream", "https://h/@a/b"]),
             Vec::<String>::new()
         );
+        assert_eq!(
+            hidden(&["-u", "1000:1000", "date", "-u", "+%H:%M", "git@host:a/b", "nginx:1.2@sha256:ab", "a@b"]),
+            Vec::<String>::new()
+        );
         assert_eq!(hidden(&["-c", "find . -type f --limit 5 && ls -u x"]), Vec::<String>::new());
         for args in [
             &["-x", "ghp_0123456789abcdefghij"][..],
@@ -244,6 +259,13 @@ mod tests {
             &["x", "--proxy-user=alice:me"],
             &["-U", "alice:me"],
             &["x", "-Ualice:me"],
+            &["-su", "alice:me"],
+            &["-a", "alice:me"],
+            &["-U", "alice%me"],
+            &["-x", "alice:me@proxy:3128"],
+            &["x", "//alice:me@host/"],
+            &["x", "/p:me"],
+            &["--psk", "me"],
             &["--passphrase", "me"],
             &["x", "pass:me"],
             &["x", "https://host/a;token=me"],

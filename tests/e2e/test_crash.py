@@ -82,8 +82,8 @@ def store_is_sound(home):
 
 
 def opens_soon(opens):
-    """Seconds of each first process after the kills. One may have waited for the machine, half of them have not."""
-    assert sorted(opens)[len(opens) // 2] <= 0.05 and max(opens) < 5, opens
+    """Seconds of each first process after the kills. One of them may have waited for the machine."""
+    assert sorted(opens)[-2] <= 0.05 and max(opens) < 5, opens
 
 
 @pytest.mark.timeout(3600 if LONG else 60)

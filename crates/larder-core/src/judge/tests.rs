@@ -459,6 +459,8 @@ fn credentials_within_addresses() {
     assert!(one.credential.is_some() && !String::from_utf8_lossy(&one.question.canonical()).contains("one"));
     assert_ne!(one.key, plan("url=https%3A%2F%2Fh%2F%3Ftoken%3Dtwo").key);
     assert!(plan("url=https%3A%2F%2Fh%2F%3Fpage%3D1").credential.is_none());
+    assert!(plan("url=a&url=https%3A%2F%2Fh%2F%3Ftoken%3Done").credential.is_some());
+    assert!(plan("q=ghp_0123456789ab").credential.is_some());
     let reason = Ask::get("openai", "GET /v1/models/m%3Btoken%3Dx").reason();
     assert_eq!(reason, PassReason::Excluded("a credential in the path".to_owned()));
 }

@@ -799,9 +799,15 @@ mod tests {
 
     #[test]
     fn headers_that_hand_out_a_credential() {
-        for name in
-            ["x-subject-token", "X-CSRF-Token", "authorization", "x-client-secret", "x-api-key", "authentication-info"]
-        {
+        for name in [
+            "x-subject-token",
+            "x-api-token-v2",
+            "X-CSRF-Token",
+            "authorization",
+            "x-client-secret",
+            "x-api-key",
+            "authentication-info",
+        ] {
             assert!(is_issued_header(name), "{name}");
         }
         for name in [

@@ -266,6 +266,8 @@ mod tests {
             &["x", "//alice:me@host/"],
             &["x", "/p:me"],
             &["--psk", "me"],
+            &["x", "X-Remote-User: me"],
+            &["x", "next=https%3A%2F%2Falice%3Ame%40host%2F"],
             &["--passphrase", "me"],
             &["x", "pass:me"],
             &["x", "https://host/a;token=me"],

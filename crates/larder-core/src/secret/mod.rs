@@ -1,6 +1,7 @@
 //! Secrets that cannot be printed, the names and addresses that hold credentials, and the digest that stands for one.
 
 mod address;
+mod lists;
 mod names;
 
 pub use self::{

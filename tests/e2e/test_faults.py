@@ -74,6 +74,18 @@ def test_commands_go_on_while_calls_fail(calls, error, home):
     assert not list(home.store.glob("v2/index.broken*"))
 
 
+@pytest.mark.parametrize("at", ["3+2", "5+3", "8+4"])
+def test_a_disk_that_fails_to_read_now_and_then_keeps_its_answers(at, home):
+    names = [f"now and then {n}" for n in range(20)]
+    for name in names:
+        put(home, name)
+    with under(home, strace(home.store, "pread64", "EIO", at=at)):
+        for name in names:
+            get(home, name)
+    assert [get(home, name) for name in names] == [f"value of {name}" for name in names]
+    assert not list(home.store.glob("v2/index.broken*"))
+
+
 @pytest.mark.parametrize("calls, error", FAULTS, ids=lambda value: value)
 def test_a_store_cannot_be_made_and_calls_go_on(calls, error, home):
     with under(home, strace(home.store, calls, error)):
@@ -112,6 +124,23 @@ def test_a_gateway_goes_on_while_calls_fail(calls, error, home, origins):
     gateway = home.serve(openai=origin.url)
     ask_all(gateway, names)
     assert ask_all(gateway, names) == len(names)
+
+
+def test_a_gateway_keeps_what_a_disk_fails_to_read_now_and_then(home, origins):
+    names = [f"now and then {n}" for n in range(20)]
+    origin = origins(answer)
+    gateway = home.serve(openai=origin.url)
+    ask_all(gateway, names)
+    home.settle(20)
+    assert gateway.stop() == 0
+    with under(home, strace(home.store, "pread64", "EIO", at="40+50")):
+        gateway = home.serve("--memory", "0", openai=origin.url)
+        for _ in range(10):
+            ask_all(gateway, names)
+        told_little(gateway)
+    home.close()
+    assert not list(home.store.glob("v2/index.broken*"))
+    assert ask_all(home.serve(openai=origin.url), names) == 20
 
 
 def test_a_disk_that_fills_up(home, origins):

@@ -18,6 +18,9 @@ pub enum Error {
     /// The index could not be read or written.
     #[error("the store's index failed: {0}")]
     Index(String),
+    /// The index was found broken, and was begun anew, which has been said, or will be looked at again within a minute.
+    #[error("the store's index was broken, and is begun anew: {0}")]
+    Renewed(String),
     /// A body's bytes are not those that its record names: nothing was kept.
     #[error("the body's bytes are `{found}`, its record says `{expected}`: not kept")]
     Body {
@@ -72,6 +75,10 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Io { source, .. } => io_hint(source.kind()),
+            Self::Index(why) if is_lock(why) => {
+                "let the process that holds it go on or end it (`fuser` names those that have it open)"
+            }
+            Self::Renewed(_) => "ask again; what is kept from now on stays, and the broken one is `index.broken-N`",
             Self::Index(_) => "is the disk full or the folder on a network mount? `--store DIR` names another folder",
             Self::Body { .. } => "the answer was changed on its way to the store: ask again",
             Self::Unasked { .. } => "the answer was not used; if this goes on, leave that tier out",
@@ -86,6 +93,32 @@ impl Error {
             }
         }
     }
+}
+
+impl Error {
+    /// Which of the things that can be wrong it is, below 32: each is said once.
+    pub(crate) fn kind(&self) -> u32 {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded) => 0,
+            Self::Io { .. } => 1,
+            Self::Index(why) if is_lock(why) => 2,
+            Self::Index(why) if why.contains("full") => 0,
+            Self::Index(_) => 1,
+            Self::Renewed(_) => 3,
+            Self::Body { .. } => 4,
+            Self::Unasked { .. } => 5,
+            Self::Foreign { .. } => 6,
+            Self::Untrusted { .. } => 7,
+            Self::Stuck { .. } => 8,
+            Self::ReadOnly { .. } => 9,
+        }
+    }
+}
+
+/// SQLite's word for it, and ours.
+fn is_lock(why: &str) -> bool {
+    why.contains("lock")
 }
 
 const fn io_hint(kind: std::io::ErrorKind) -> &'static str {
@@ -117,5 +150,21 @@ pub(crate) trait At<T> {
 impl<T> At<T> for std::io::Result<T> {
     fn at(self, path: &Path) -> Result<T, Error> {
         self.map_err(|source| Error::Io { path: path.to_owned(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn what_is_wrong_is_told_apart() {
+        let index = |why: &str| Error::Index(why.to_owned());
+        let full = Error::Io { path: "a".into(), source: std::io::ErrorKind::StorageFull.into() };
+        assert_ne!(index("database is locked").kind(), index("database or disk is full").kind());
+        assert_eq!(full.kind(), index("database or disk is full").kind());
+        assert_ne!(index("disk I/O error").kind(), full.kind());
+        assert!(index("database is locked").hint().contains("process"));
+        assert!(index("disk I/O error").hint().contains("disk"));
     }
 }

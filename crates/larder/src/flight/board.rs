@@ -8,7 +8,10 @@ use crate::{
 use larder_core::{QueryKey, judge::Plan};
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::watch;
 
@@ -21,6 +24,8 @@ pub struct Flights {
     /// one landed in between.
     landings: PerKey,
     pub(super) airborne: watch::Sender<usize>,
+    /// Whether it was said that the store is slow.
+    pub(super) is_slow_told: AtomicBool,
 }
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use futures_core::future::BoxFuture;
 use larder_core::{Timestamp, record::Want};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
 
 /// The service under which tiers' failures are counted: which call they spoiled is not known everywhere.
@@ -23,7 +23,8 @@ pub struct Stack {
 
 struct Below {
     tier: Arc<dyn Tier>,
-    is_warned: AtomicBool,
+    /// The kinds of error that were told of, a bit each.
+    told: AtomicU32,
 }
 
 impl Stack {
@@ -39,7 +40,7 @@ impl Stack {
     /// The same over tiers that verify for themselves and tell their invalidations in `sidecar`.
     pub(crate) fn with(memory_bytes: u64, below: Vec<Arc<dyn Tier>>, sidecar: Arc<Sidecar>) -> Self {
         let memory = (memory_bytes > 0).then(|| Memory::with(memory_bytes, Arc::clone(&sidecar), below.is_empty()));
-        let below = below.into_iter().map(|tier| Below { tier, is_warned: AtomicBool::new(false) }).collect();
+        let below = below.into_iter().map(|tier| Below { tier, told: AtomicU32::new(0) }).collect();
         Self { memory, below, sidecar, is_informed: true }
     }
 
@@ -71,9 +72,10 @@ impl Stack {
 
     fn failed(&self, below: &Below, error: &Error) {
         self.sidecar.count(STORE, below.tier.name(), Event::TierError, 1);
-        // A store that can only be read has said so when it was opened.
-        let is_said = matches!(error, Error::ReadOnly { .. });
-        if !is_said && !below.is_warned.swap(true, Ordering::Relaxed) {
+        // A store that can only be read has said so when it was opened, and who begins an index anew says so.
+        let is_said = matches!(error, Error::ReadOnly { .. } | Error::Renewed(_));
+        let kind = 1 << error.kind();
+        if !is_said && below.told.fetch_or(kind, Ordering::Relaxed) & kind == 0 {
             tracing::warn!(tier = below.tier.name(), %error, hint = error.hint(), "a tier failed: calls go on without it");
         }
     }

@@ -249,3 +249,29 @@ fn a_damaged_form_number_is_a_broken_index() {
     put(&cache, "a", b"x", START).unwrap();
     assert!(body(&cache, "a", START).is_some() && folder.path().join("v2/index.broken-0").exists());
 }
+
+/// Several readers of one index that is harmed under them: whoever begins it anew says so, and nobody says more.
+#[test]
+fn one_harm_is_one_warning() {
+    for _ in 0..10 {
+        let folder = filled();
+        let cache = Cache::open(disk_only(folder.path())).unwrap();
+        let index = folder.path().join("v2/index.db");
+        std::fs::OpenOptions::new().write(true).open(&index).unwrap().set_len(5_000).unwrap();
+        let read = || {
+            crate::trials::told::told(|| {
+                for (question, _) in questions() {
+                    let _a_miss = pollster::block_on(cache.get(&want(&question), START));
+                }
+            })
+            .1
+        };
+        let said: Vec<String> = std::thread::scope(|scope| {
+            let readers = [(); 4].map(|()| scope.spawn(read));
+            readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect()
+        });
+        assert!(said.len() == 1 && said[0].contains("begun anew"), "{said:?}");
+        put(&cache, "later", b"x", START).unwrap();
+        assert!(body(&cache, "later", START).is_some());
+    }
+}

@@ -1,14 +1,17 @@
 //! A commit's frames reach SQLite's log in one write.
 //!
 //! SQLite writes each page of a commit by two system calls, the frame's header and the page: a third of what a put costs.
-//! This VFS is the system's own (<https://www.sqlite.org/vfs.html>), but for the log's file: frames are gathered until the
+//! This VFS is the system's own (<https://www.sqlite.org/vfs.html>), but for reads that fail (`reads`) and the log's file: frames are gathered until the
 //! one that commits is whole, which its header says (<https://www.sqlite.org/fileformat2.html#wal_file_format>: the size of
 //! the database is not 0), and are written at once. Only then does SQLite tell other processes of them. A write that fails
 //! fails the commit, as it always did.
 //!
 //! It relies on `cache_spill = OFF`: frames are written by commits alone, so that nothing is left gathered when one has
 //! ended. Where something is left all the same, the next transaction fails rather than write it over what others wrote since.
+//!
+//! Connections that do not gather have a second VFS, which differs in the reads alone.
 
+use super::reads;
 use rusqlite::ffi::{
     self, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_OPEN_WAL, sqlite3_file, sqlite3_filename, sqlite3_int64,
     sqlite3_io_methods, sqlite3_vfs,
@@ -20,8 +23,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// The VFS's name.
-pub(super) const NAME: &CStr = c"larder-log";
+/// The names of the VFS that gathers and of the one that does not.
+const NAMES: [&CStr; 2] = [c"larder-log", c"larder"];
 
 /// A frame's header, bytes.
 const HEADER: usize = 24;
@@ -30,10 +33,11 @@ const MOST: usize = 1 << 20;
 /// SQLite's own VFS writes no more at once than 131,071 bytes.
 const AT_ONCE: usize = 64 << 10;
 
-/// Makes the VFS known to SQLite; whether it is.
-pub(super) fn is_registered() -> bool {
+/// The name of the VFS that `gathers`, or of the one that does not; `None` where SQLite could not be told of them.
+pub(super) fn vfs(gathers: bool) -> Option<&'static CStr> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    *REGISTERED.get_or_init(register)
+    let is_registered = *REGISTERED.get_or_init(|| register(NAMES[0], open) && register(NAMES[1], open_plain));
+    is_registered.then_some(if gathers { NAMES[0] } else { NAMES[1] })
 }
 
 /// The system's VFS, once it is known.
@@ -46,7 +50,9 @@ unsafe impl Send for System {}
 // SAFETY: as above.
 unsafe impl Sync for System {}
 
-fn register() -> bool {
+type Open = unsafe extern "C" fn(*mut sqlite3_vfs, sqlite3_filename, *mut sqlite3_file, c_int, *mut c_int) -> c_int;
+
+fn register(name: &'static CStr, open: Open) -> bool {
     // SAFETY: the default VFS is asked for; SQLite initialises itself on the way.
     let system = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
     if system.is_null() {
@@ -57,7 +63,7 @@ fn register() -> bool {
     // in it what they know of themselves.
     unsafe {
         let mut own = ptr::read(system);
-        own.zName = NAME.as_ptr();
+        own.zName = name.as_ptr();
         own.pNext = ptr::null_mut();
         own.szOsFile += size_of::<LogFile>() as c_int;
         own.xOpen = Some(open);
@@ -157,7 +163,8 @@ macro_rules! system {
     }};
 }
 
-unsafe extern "C" fn open(
+/// Opens a file whose writes are not gathered.
+unsafe extern "C" fn open_plain(
     _own: *mut sqlite3_vfs,
     name: sqlite3_filename,
     file: *mut sqlite3_file,
@@ -165,13 +172,33 @@ unsafe extern "C" fn open(
     opened: *mut c_int,
 ) -> c_int {
     let Some(System(system)) = SYSTEM.get() else { return ffi::SQLITE_CANTOPEN };
+    // SAFETY: SQLite's arguments are handed on to the system's VFS, for whose files there is room.
+    unsafe {
+        let Some(open) = (**system).xOpen else { return ffi::SQLITE_CANTOPEN };
+        let done = open(*system, name, file, flags, opened);
+        if done == SQLITE_OK {
+            reads::tell(file);
+        }
+        done
+    }
+}
+
+unsafe extern "C" fn open(
+    own: *mut sqlite3_vfs,
+    name: sqlite3_filename,
+    file: *mut sqlite3_file,
+    flags: c_int,
+    opened: *mut c_int,
+) -> c_int {
+    if flags & SQLITE_OPEN_WAL == 0 {
+        // SAFETY: SQLite's arguments are handed on.
+        return unsafe { open_plain(own, name, file, flags, opened) };
+    }
+    let Some(System(system)) = SYSTEM.get() else { return ffi::SQLITE_CANTOPEN };
     // SAFETY: SQLite's arguments are handed on to the system's VFS, for whose files there is room at either place. A log's
     // own part is written before anybody reads it.
     unsafe {
         let Some(open) = (**system).xOpen else { return ffi::SQLITE_CANTOPEN };
-        if flags & SQLITE_OPEN_WAL == 0 {
-            return open(*system, name, file, flags, opened);
-        }
         let done = open(*system, name, LogFile::inner(file), flags, opened);
         // Without methods it is not closed: what failed to open has none of the system's either.
         let methods = if done == SQLITE_OK { &raw const METHODS } else { ptr::null() };
@@ -230,7 +257,13 @@ macro_rules! flushed {
     };
 }
 
-flushed!(read: xRead(into: *mut c_void, len: c_int, at: sqlite3_int64));
+unsafe extern "C" fn read(file: *mut sqlite3_file, into: *mut c_void, len: c_int, at: sqlite3_int64) -> c_int {
+    match flush(file) {
+        SQLITE_OK => reads::told(system!(file.xRead(into, len, at))),
+        failed => failed,
+    }
+}
+
 flushed!(truncate: xTruncate(size: sqlite3_int64));
 flushed!(sync: xSync(flags: c_int));
 flushed!(size: xFileSize(size: *mut sqlite3_int64));

@@ -14,6 +14,7 @@ mod maintain;
 mod open;
 mod pool;
 mod read;
+mod reads;
 mod remove;
 mod row;
 pub mod runs;
@@ -37,7 +38,7 @@ use rusqlite::Connection;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -63,7 +64,8 @@ struct Inner {
     folded: fold::Folded,
     generations: generations::Generations,
     shortcuts: shortcuts::Shortcuts,
-    repaired: Mutex<Option<Instant>>,
+    /// When the index was last looked at for damage, and whether it was begun anew.
+    repaired: Mutex<Option<(Instant, bool)>>,
     /// Until when puts are other threads', because one in place took long.
     slow_until: Mutex<Option<Instant>>,
 }
@@ -203,15 +205,17 @@ impl Inner {
             self.attach_sidecar();
             self.sidecar.view()
         });
-        work(&view).map_err(|failure| {
-            if let Failure::Index(error) = &failure
-                && open::is_broken(error)
-                && self.pool.may_write()
-                && let Err(why) = self.repair()
-            {
-                return Error::Index(format!("{error}; and it could not be begun anew: {why}"));
+        work(&view).map_err(|failure| match &failure {
+            Failure::Index(error) if self.pool.may_write() && open::is_broken(error) => match self.repair() {
+                Ok(true) => Error::Renewed(error.to_string()),
+                Ok(false) => failure.into(),
+                Err(why) => Error::Index(format!("{error}; and it could not be begun anew: {why}")),
+            },
+            // For a moment it is not there, or is another file than the one that was opened.
+            Failure::Index(error) if self.was_renewed_within(Duration::from_secs(1)) => {
+                Error::Renewed(error.to_string())
             }
-            failure.into()
+            _ => failure.into(),
         })
     }
 
@@ -251,16 +255,35 @@ impl Inner {
     }
 
     /// Not more often than once a minute: looking at every page of a large index takes long, and what is wrong may be
-    /// what a check does not find.
-    fn repair(&self) -> Result<(), Error> {
-        {
-            let mut last = self.repaired.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.is_some_and(|at| at.elapsed() < Duration::from_secs(60)) {
-                return Ok(());
-            }
-            *last = Some(Instant::now());
+    /// what a check does not find. Whether it was begun anew, now or lately.
+    fn repair(&self) -> Result<bool, Error> {
+        if let Some(is_anew) = self.looked_lately() {
+            return Ok(is_anew);
         }
-        open::repair(&self.paths, self.pool.mode).and_then(|_anew| self.level_generations())
+        let repaired = open::repair(&self.paths, self.pool.mode);
+        let is_anew = repaired.as_ref().is_ok_and(|is_anew| *is_anew);
+        self.repaired().replace((Instant::now(), is_anew));
+        repaired.and_then(|is_anew| self.level_generations().map(|()| is_anew))
+    }
+
+    /// Whether the index was begun anew, if that was looked at lately; else it is to be looked at now. Who asks meanwhile has
+    /// found the same.
+    fn looked_lately(&self) -> Option<bool> {
+        let mut last = self.repaired();
+        let lately = last.filter(|(at, _)| at.elapsed() < Duration::from_secs(60));
+        if lately.is_none() {
+            *last = Some((Instant::now(), true));
+        }
+        lately.map(|(_, is_anew)| is_anew)
+    }
+
+    /// Whether this process begins the index anew, or has done so a moment ago.
+    fn was_renewed_within(&self, moment: Duration) -> bool {
+        self.repaired().is_some_and(|(at, is_anew)| is_anew && at.elapsed() < moment)
+    }
+
+    fn repaired(&self) -> MutexGuard<'_, Option<(Instant, bool)>> {
+        self.repaired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Maps the sidecar's file and brings it and the index to the same generations. Without one this process counts for

@@ -1,13 +1,18 @@
 //! Opening the index: made under a lock and by rename, moved aside when it is broken, tried again while it is locked.
 
 use super::{
-    filesystem, log,
+    filesystem, log, reads,
     schema::{APPLICATION_ID, CREATE, VERSION},
     trust,
 };
 use crate::{Error, error::At};
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags,
+    config::DbConfig,
+    ffi::{SQLITE_CORRUPT, SQLITE_IOERR_READ, SQLITE_MISMATCH, SQLITE_NOTADB},
+};
 use std::{
+    ffi::{CStr, c_int},
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -103,7 +108,7 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
     let _lock = lock(&paths.root, mode.patience)?;
     if paths.index.exists() {
         // Another process may have repaired it while this one waited for the lock.
-        match connect(&paths.index, mode) {
+        match looked_at(|| connect(&paths.index, mode)) {
             Err(error) if is_broken(&error) => move_aside(paths)?,
             other => return other.map_err(|error| named(&paths.index, error)),
         }
@@ -115,21 +120,42 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
 /// Moves an index aside that turned out to be broken while it was in use; whether it was.
 pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
     let _lock = lock(&paths.root, mode.patience)?;
-    let sound = connect(&paths.index, mode).and_then(|connection| {
-        // A quick check does not see that a table and its index say different things, and no check that a column has another
-        // name.
-        let is_intact = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))? == "ok";
-        Ok(is_intact && schema(&connection)? == schema(&made()?)?)
-    });
-    match sound {
-        Ok(true) => return Ok(false),
-        Ok(false) => {}
+    // What a check finds is an error here, so that it can be told from a page that could not be read.
+    match looked_at(|| connect(&paths.index, mode).and_then(|connection| find_damage(&connection))) {
+        Ok(()) => return Ok(false),
         Err(error) if is_broken(&error) => {}
         Err(error) => return Err(error.into()),
     }
     move_aside(paths)?;
     create(paths, mode)?;
     Ok(true)
+}
+
+/// Looks at all of an index. A quick check does not see that a table and its index say different things, and no check that a
+/// column has another name.
+fn find_damage(connection: &Connection) -> rusqlite::Result<()> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(failure(SQLITE_CORRUPT, found));
+    }
+    match schema(connection)? == schema(&made()?)? {
+        true => Ok(()),
+        false => Err(failure(SQLITE_CORRUPT, "other tables than ours".to_owned())),
+    }
+}
+
+/// What a `look` at an index finds, by which it may be thrown away: nothing, where a read failed meanwhile, because what cannot
+/// be read cannot be told from what is damaged.
+fn looked_at<T>(look: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let before = reads::failed();
+    look().map_err(|error| match is_broken(&error) && reads::failed() != before {
+        true => failure(SQLITE_IOERR_READ, format!("{error}; and the disk fails to read")),
+        false => error,
+    })
+}
+
+fn failure(code: c_int, why: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(why))
 }
 
 /// An index as it is made, in memory.
@@ -197,10 +223,7 @@ pub(super) fn connect(index: &Path, mode: Mode) -> rusqlite::Result<Connection> 
 
 fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = match mode.gathers() && log::is_registered() {
-        true => Connection::open_with_flags_and_vfs(index, flags, log::NAME)?,
-        false => Connection::open_with_flags(index, flags)?,
-    };
+    let connection = open_by(log::vfs(mode.gathers()), index, flags)?;
     connection.busy_timeout(mode.patience)?;
     connection.set_prepared_statement_cache_capacity(64);
     keep_plans(&connection)?;
@@ -214,6 +237,13 @@ fn connect_once(index: &Path, mode: Mode) -> rusqlite::Result<Connection> {
          PRAGMA cache_size = -8192; PRAGMA cache_spill = OFF; PRAGMA trusted_schema = OFF;"
     ))?;
     Ok(connection)
+}
+
+fn open_by(vfs: Option<&CStr>, index: impl AsRef<Path>, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    match vfs {
+        Some(name) => Connection::open_with_flags_and_vfs(index, flags, name),
+        None => Connection::open_with_flags(index, flags),
+    }
 }
 
 /// Plans do not depend on what is bound. Otherwise SQLite's planner looks whether a value that a column is compared with is
@@ -230,11 +260,11 @@ pub(super) fn connect_read_only(index: &Path) -> rusqlite::Result<Connection> {
         keep_plans(&connection)?;
         check(&connection).map(|()| connection)
     };
-    let plain = Connection::open_with_flags(index, flags).and_then(sound);
+    let plain = open_by(log::vfs(false), index, flags).and_then(sound);
     if plain.is_ok() || std::fs::metadata(suffixed(index, "-wal")).is_ok_and(|wal| wal.len() > 0) {
         return plain;
     }
-    Connection::open_with_flags(immutable(index), flags).and_then(sound)
+    open_by(log::vfs(false), immutable(index), flags).and_then(sound)
 }
 
 /// `file:…?immutable=1`, with whatever a URI reserves percent-encoded.
@@ -259,8 +289,8 @@ fn check(connection: &Connection) -> rusqlite::Result<()> {
         return connection.query_row(tables, [], |_| Ok(()));
     }
     let is_ours = (id, version) == (0, 0) || has_our_tables(connection)?;
-    let code = if is_ours { rusqlite::ffi::SQLITE_NOTADB } else { rusqlite::ffi::SQLITE_MISMATCH };
-    Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(format!("{id:#x}, version {version}"))))
+    let code = if is_ours { SQLITE_NOTADB } else { SQLITE_MISMATCH };
+    Err(failure(code, format!("{id:#x}, version {version}")))
 }
 
 /// Whether a file that says that it is another program's is ours with damaged numbers: another form of ours never lies in

@@ -3,6 +3,7 @@
 use super::{
     Door,
     alarm::Alarm,
+    last_words::LastWords,
     listen::{Bound, SocketFile},
     stack,
     workers::Workers,
@@ -137,7 +138,7 @@ fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) -> impl GracefulConnection<Error = hyper::Error> {
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(stack::answer(&door, request).await) }
+        async move { Ok::<_, Infallible>(stack::answer(&door, request).await.map(LastWords::new)) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(Alarm::default()).header_read_timeout(HEADERS).max_headers(MAX_HEADERS);

@@ -6,7 +6,7 @@ use larder_testkit::{Gate, Scripted};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, UnixStream},
 };
 
 #[tokio::test]
@@ -130,4 +130,23 @@ async fn what_comes_before_a_cut_is_told_however_soon_the_cut_comes() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_late_is_told_all_that_comes_before_a_cut() {
+    let home = Home::new();
+    // More than a socket holds, and no more than hyper gathers beyond that.
+    let (promised, sent) = (600_000, 400_000);
+    let origin = breaking_origin(promised, sent, Duration::ZERO).await;
+    let socket = home.path().join("files.sock");
+    let listen = format!("unix:{}", socket.display());
+    let upstream = format!("--upstream=files=http://{origin}");
+    let _gateway = home.serve(&["--listen", &listen, &upstream]);
+    let mut client = UnixStream::connect(&socket).await.unwrap();
+    client.write_all(b"GET /files/a HTTP/1.1\r\nhost: files\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut answer = Vec::new();
+    tokio::time::timeout(SOON, client.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert_eq!(answer.split_once("\r\n\r\n").map(|(_, body)| body.len()), Some(sent));
 }

@@ -260,7 +260,7 @@ impl Pilot {
     async fn kept(&self, put: JoinHandle<bool>, streaming: &Streaming) {
         match timeout(self.flights.limits.commit, put).await {
             Ok(kept) => streaming.tell_kept(kept.unwrap_or(false)),
-            Err(_) => tracing::warn!("the store is slow: an answer's end is no longer held back for it"),
+            Err(_) => tracing::warn!("the store is slow: an answer is on its way there and no longer waited for"),
         }
     }
 

@@ -114,14 +114,54 @@ def argument(*words):
     return lambda case: case.run("echo out", *[word.format(case.secret) for word in words])
 
 
-def config_file(case):
-    folder = case.home.folder / "config" / "larder"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(f'[upstreams.plain]\nurl = "http://user:{case.quoted}@127.0.0.1:9"\n')
-    for words in (["config", "show"], ["config", "show", "--origin"], ["config", "show", "--json"], ["ls"], ["stats"]):
-        done = case.home.larder(*words, ok=False)
-        case.said.append(done.stdout + done.stderr)
-    (folder / "config.toml").unlink()
+UPSTREAMS = {
+    "userinfo": "http://user:{}@127.0.0.1:9",
+    "userinfo with a slash": "http://user:pa/{}@h",
+    "userinfo with a question mark": "http://user:pa?{}@h",
+    "userinfo with a hash": "http://user:pa#{}@h",
+    "userinfo without a scheme": "user:{}@127.0.0.1:9",
+    "userinfo without http": "//user:{}@h",
+    "path parameter": "http://127.0.0.1:9/a;token={}",
+    "query": "http://127.0.0.1:9/a?token={}",
+    "query without a path": "http://127.0.0.1:9?api_key={}",
+    "fragment": "http://127.0.0.1:9/#token={}",
+}
+SECTION = '[service.plain]\nupstream = "{}"\n'
+
+
+def configured(address, text=SECTION):
+    """An upstream in the configuration file, as it is and percent-encoded; whatever reads the file may speak of it."""
+
+    def go(case):
+        folder = case.home.folder / "config" / "larder"
+        folder.mkdir(parents=True, exist_ok=True)
+        for secret in (case.secret, case.quoted):
+            (folder / "config.toml").write_text(text.format(address.format(secret)))
+            told = [case.home.larder(*words, ok=False, timeout=5) for words in CONFIGURED]
+            assert text != SECTION or "service.plain.upstream" in told[0].stdout, "the file is not read"
+            case.said += [done.stdout + done.stderr for done in told]
+        (folder / "config.toml").unlink()
+
+    return go
+
+
+CONFIGURED = [["config", "show"], ["config", "show", "--origin"], ["config", "show", "--json"], ["ls"], ["stats"],
+              ["explain", "plain", "GET", "/a"], ["serve", "--listen", "127.0.0.1:0"]]
+
+
+def flagged(address):
+    """An upstream, or an origin, on the command line: with a name, without one, and twice."""
+
+    def go(case):
+        for secret in (case.secret, case.quoted):
+            url = address.format(secret)
+            for words in (["--upstream", f"plain={url}"], ["--upstream", url], ["--upstream", f"{url}1", "--upstream", f"{url}2"]):
+                done = case.home.larder("serve", "--listen", "127.0.0.1:0", *words, ok=False, timeout=5)
+                case.said.append(done.stdout + done.stderr)
+            done = case.home.larder("explain", "plain", "GET", "/a", "--origin", url, ok=False)
+            case.said.append(done.stdout + done.stderr)
+
+    return go
 
 
 def userinfo(case):
@@ -165,7 +205,10 @@ DOORS = {
     "redirect": answer(lambda secret: Reply(301, [("location", f"/next?access_token={urllib.parse.quote(secret, safe='')}"), ("cache-control", "max-age=60")])),
     "multipart": multipart,
     "userinfo of an upstream": userinfo,
-    "config file": config_file,
+    **{f"config file, {name}": configured(address) for name, address in UPSTREAMS.items()},
+    "config file, an upstream for a table": configured(UPSTREAMS["userinfo"], '[service]\nplain = "{}"\n'),
+    "config file, an upstream for a name": configured(UPSTREAMS["query"], '[service.plain]\nname = "{}"\n'),
+    **{f"--upstream, {name}": flagged(address) for name, address in UPSTREAMS.items()},
     "origin that is not there": unreachable,
     "variable": lambda case: case.run('printf %s "${#API_TOKEN}"', before=("--env", "API_TOKEN"), env={"API_TOKEN": case.secret}),
     "variable that the tool prints": lambda case: case.run('echo "$API_TOKEN" >&2', env={"API_TOKEN": case.secret}),

@@ -1,6 +1,9 @@
 """Bytes, statuses and headers as they are on the wire, without a client library's help."""
 import hashlib
+import json
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -33,7 +36,6 @@ def curl(url, body, *more):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_curl_sees_the_same_bytes_and_headers_twice(stream, gateway, llm):
-    import json
     body = json.dumps(chat(stream=stream))
     first, second = (curl(gateway.url + PATH, body) for _ in range(2))
     assert first == second and first[0].startswith("HTTP/1.1 200") and len(first[2]) > 100
@@ -154,6 +156,46 @@ def test_whole_answer_cut_short_is_not_kept(home, origins):
         except http.client.IncompleteRead:
             pass
     assert gateway.post(PATH, chat(), headers=bearer()).body == DONE.encode()
+
+
+BREAKS = [(500, 0), (500, 100), (60_000, 50_000)]
+
+
+class Breaking:
+    """An origin that promises more than it sends, and closes `pause` seconds after it."""
+
+    def __init__(self, promised, sent, pause):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {promised}\r\n\r\n"
+        self.sent, self.pause = sent, pause
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                connection.sendall(self.head.encode() + b"x" * self.sent)
+                time.sleep(self.pause)
+
+
+@pytest.mark.parametrize("pause", [0, 0.01, 0.015, 0.04])
+@pytest.mark.parametrize("promised,sent", BREAKS)
+def test_answer_that_breaks_off_at_once_is_no_empty_reply(promised, sent, pause, home):
+    origin = Breaking(promised, sent, pause)
+    gateway = home.serve(openai=origin.url, plain=origin.url)
+    asks = ["-X", "POST", gateway.url + PATH, "-H", "content-type: application/json", "--data-binary", json.dumps(chat())]
+    for ask in (asks, [gateway.url + "/plain/a"]):
+        got = subprocess.run(["curl", "-sSi", "-N", *ask], capture_output=True, timeout=20)
+        assert got.returncode == 18, got.stderr
+        head, _, body = got.stdout.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK") and f"content-length: {promised}".encode() in head
+        assert body == b"x" * sent
+    origin.listener.close()
 
 
 @pytest.mark.parametrize("directive,second_call", [("no-store", True), ("no-cache", True), ("max-age=0", True), ("max-age=1000", False)])

@@ -1,6 +1,9 @@
 //! Effective services: what the adapters, the configuration file and `--upstream` say together.
 
-use crate::cli::serve::{ServeError, ServeOptions, ServiceConfig};
+use crate::{
+    address::{self, shown},
+    cli::serve::{ServeError, ServeOptions, ServiceConfig},
+};
 use larder_core::{
     Registry, ShareChoice,
     adapter::Adapter,
@@ -36,6 +39,7 @@ impl Services {
         let mut flags: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, url) in &options.upstreams {
             if flags.insert(name, url).is_some_and(|before| before != &**url) {
+                let (name, url) = (shown(name), shown(url));
                 tracing::warn!("`--upstream {name}=…` is given more than once: `{url}` is taken");
             }
         }
@@ -120,7 +124,7 @@ fn effective(
 }
 
 fn upstream(name: &str, url: &str) -> Result<Upstream, ServeError> {
-    url.parse().map_err(|error| {
+    address::upstream(url).map_err(|error| {
         ServeError::usage(format!("the upstream of `{name}`: {error}"), "write NAME=http://HOST[:PORT][/BASE]")
     })
 }
@@ -131,7 +135,7 @@ fn check_name(name: &str) -> Result<(), ServeError> {
     match name.as_bytes() {
         [first, rest @ ..] if first.is_ascii_alphanumeric() && rest.iter().copied().all(plain) => Ok(()),
         _ => Err(ServeError::usage(
-            format!("`{name}` cannot name a service"),
+            format!("`{}` cannot name a service", shown(name)),
             "a name begins with a letter or digit; letters, digits, `_`, `-` and `.` follow",
         )),
     }
@@ -141,7 +145,7 @@ fn check_name(name: &str) -> Result<(), ServeError> {
 fn check_origin(service: &str, origin: &str) -> Result<(), ServeError> {
     match origin.contains(['/', ':']) || origin.trim() != origin || origin.is_empty() {
         true => Err(ServeError::usage(
-            format!("`{origin}` cannot name the origin of `{service}`"),
+            format!("`{}` cannot name the origin of `{service}`", shown(origin)),
             "write a word such as `prod`, without `/` and `:`",
         )),
         false => Ok(()),

@@ -1,7 +1,7 @@
 //! A question by name, from words to plan.
 
 use super::{grammar::QuestionArgs, session::Session};
-use crate::{config::parse_origin_name, error::CliError};
+use crate::{address, config::parse_origin_name, error::CliError};
 use larder_core::{
     Share,
     adapter::Adapter,
@@ -75,7 +75,5 @@ fn origin_name(text: &str) -> Result<String, CliError> {
 }
 
 fn upstream(url: &str) -> Result<Upstream, CliError> {
-    url.parse().map_err(|error: larder_core::origin_id::UpstreamError| {
-        CliError::usage(error.to_string()).hint("write http://HOST[:PORT][/BASE] or https://…")
-    })
+    address::upstream(url).map_err(|what| CliError::usage(what).hint("write http://HOST[:PORT][/BASE] or https://…"))
 }

@@ -180,6 +180,7 @@ fn open(options: &ServeOptions, output: Output) -> Option<Cache> {
              written): answers that belong to a credential are not found again after a restart",
         ),
         Ok(_) => {}
+        Err(error) if options.store.memory_bytes == 0 => output.warn(format!("{error}; calls go on, nothing is kept")),
         Err(error) => output.warn(format!("{error}; calls go on, answers are kept in memory only")),
     }
     cache.ok()

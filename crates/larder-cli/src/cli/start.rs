@@ -6,6 +6,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    address::shown,
     config::{parse_duration, parse_share, parse_size},
     error::CliError,
 };
@@ -82,9 +83,12 @@ fn options(args: ServeArgs, session: &Session, homeless: Option<&Path>) -> Resul
 
 fn upstream(text: &str) -> Result<(String, String), CliError> {
     let wrong = || {
-        CliError::usage(format!("`{text}` is not an upstream")).hint("write --upstream NAME=http://HOST[:PORT][/BASE]")
+        CliError::usage(format!("`{}` is not an upstream", shown(text)))
+            .hint("write --upstream NAME=http://HOST[:PORT][/BASE]")
     };
-    let (name, url) = text.split_once('=').ok_or_else(wrong)?;
+    // Without a name the URL's own `=` was found.
+    let named = text.split_once('=').filter(|(name, _)| !name.contains([':', '/', '?', '#', '@', ';']));
+    let (name, url) = named.ok_or_else(wrong)?;
     Ok((name.to_owned(), url.to_owned()))
 }
 

@@ -4,7 +4,7 @@ use super::{
     Setting, Source,
     values::{parse_duration, parse_origin_name, parse_share, parse_size},
 };
-use crate::error::CliError;
+use crate::{address::shown_message, error::CliError};
 use larder_core::{ShareChoice, adapter::Diagnostic};
 use serde::Deserialize;
 use std::{
@@ -184,7 +184,7 @@ impl Place<'_> {
     fn error(&self, span: Option<Range<usize>>, what: &str) -> CliError {
         let line = span.map_or(1, |span| self.line(&span));
         let file = self.path.display().to_string();
-        let found = Diagnostic { file, line, what: what.replace('\n', ": "), hint: None };
+        let found = Diagnostic { file, line, what: shown_message(what).replace('\n', ": "), hint: None };
         CliError::usage(found.to_string()).hint("docs/reference/commands.md lists what the configuration file may say")
     }
 }

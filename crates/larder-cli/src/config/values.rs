@@ -1,5 +1,6 @@
 //! Values as people write them: sizes, durations, shares.
 
+use crate::address::shown;
 use larder_core::ShareChoice;
 use std::time::Duration;
 
@@ -57,7 +58,9 @@ pub(crate) fn parse_share(text: &str) -> Result<ShareChoice, String> {
 /// A user's name for an origin. It stands in keys where URLs stand, and must not pose as one.
 pub(crate) fn parse_origin_name(text: &str) -> Result<String, String> {
     match text.is_empty() || text.contains(['/', ':']) || text.trim() != text {
-        true => Err(format!("`{text}` cannot name an origin: expected a word such as `prod`, without `/` and `:`")),
+        true => {
+            Err(format!("`{}` cannot name an origin: expected a word such as `prod`, without `/` and `:`", shown(text)))
+        }
         false => Ok(text.to_owned()),
     }
 }

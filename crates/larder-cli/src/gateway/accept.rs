@@ -3,6 +3,7 @@
 use super::{
     Door,
     alarm::Alarm,
+    last_words::{Clogged, LastWords, Telling},
     listen::{Bound, SocketFile},
     stack,
     workers::Workers,
@@ -10,10 +11,7 @@ use super::{
 use crate::net::{BoxError, MAX_HEADERS};
 use futures_core::future::BoxFuture;
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::TokioIo,
-    server::graceful::{GracefulConnection, GracefulShutdown},
-};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use std::{convert::Infallible, io, net, os::unix, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -135,11 +133,13 @@ fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     door: Arc<Door>,
 ) -> impl GracefulConnection<Error = hyper::Error> {
+    let clogged = Clogged::default();
+    let stream = Telling::new(stream, clogged.clone());
     let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(stack::answer(&door, request).await) }
+        let (door, clogged) = (Arc::clone(&door), clogged.clone());
+        async move { Ok::<_, Infallible>(stack::answer(&door, request).await.map(|body| LastWords::new(body, clogged))) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(Alarm::default()).header_read_timeout(HEADERS).max_headers(MAX_HEADERS);
-    builder.serve_connection(TokioIo::new(stream), service)
+    builder.serve_connection(stream, service)
 }

@@ -1,7 +1,10 @@
 //! What the gateway says when it starts.
 
 use super::server::Listener;
-use crate::service::{Service, Services};
+use crate::{
+    address::shown,
+    service::{Service, Services},
+};
 use std::sync::Arc;
 
 /// Where it listens, where it keeps, and the lines that point clients at it.
@@ -34,7 +37,7 @@ fn exports(listeners: &[Listener], service: &Service) -> Vec<String> {
     let url = root.or_else(|| shared.map(|listener| format!("{}/{}", listener.url(), service.name)));
     let env = service.adapter.as_ref().and_then(|adapter| adapter.http.as_ref()).map_or(&[][..], |http| &http.env);
     if service.adapter.is_none() {
-        return url.iter().map(|url| format!("  {url}/ for {}", service.upstream)).collect();
+        return url.iter().map(|url| format!("  {url}/ for {}", shown(&service.upstream.to_string()))).collect();
     }
     url.iter().flat_map(|url| env.iter().map(move |(name, path)| format!("  export {name}={url}{path}"))).collect()
 }
@@ -46,7 +49,8 @@ fn hint(service: &Arc<Service>) -> Option<String> {
     http.env.iter().map(|(_, path)| path).find(|path| doubled(path)).map(|path| {
         format!(
             "hint: the upstream of `{}`, `{}`, ends in `{path}`, which clients send too: leave it out",
-            service.name, service.upstream
+            service.name,
+            shown(&service.upstream.to_string())
         )
     })
 }

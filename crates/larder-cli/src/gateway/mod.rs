@@ -13,6 +13,7 @@ mod guard;
 mod headers;
 mod invalidate;
 mod keep;
+mod last_words;
 mod listen;
 mod memo;
 mod own;

@@ -6,7 +6,7 @@ use super::{
     gather::Asked,
     trace::Outcome,
 };
-use crate::net;
+use crate::{address::shown, net};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, StatusCode, header};
 use larder::{OriginError, cache::AnswerError};
@@ -54,6 +54,8 @@ impl Failure {
             OriginError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         };
+        let upstream = upstream.to_string();
+        let upstream = shown(&upstream);
         let hint = match error {
             OriginError::TimedOut => "`--upstream-timeout` says how long the upstream may be silent".to_owned(),
             _ => format!("is `{upstream}` running and reachable from here? `--upstream {service}=URL` names another"),

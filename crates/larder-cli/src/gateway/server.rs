@@ -2,6 +2,7 @@
 
 use super::{Door, Gateway, accept, accept::Place, listen, listen::Bound, memo::Memo, workers, workers::Workers};
 use crate::{
+    address::shown,
     cli::serve::{ListenSpec, ServeError, ServeOptions},
     net::Client,
     service::{Service, Services},
@@ -179,7 +180,8 @@ fn refuse_loops(services: &Services, listeners: &[Listener]) -> Result<(), Serve
         let upstream = &service.upstream;
         let host = if upstream.host() == "localhost" { "127.0.0.1" } else { upstream.host() };
         if own.iter().any(|own| Ok(*own) == format!("{host}:{}", upstream.port()).parse()) {
-            let what = format!("the upstream of `{}` is this gateway itself: `{upstream}`", service.name);
+            let address = upstream.to_string();
+            let what = format!("the upstream of `{}` is this gateway itself: `{}`", service.name, shown(&address));
             return Err(ServeError::usage(what, "give the address of the real server"));
         }
     }

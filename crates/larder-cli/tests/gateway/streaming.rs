@@ -3,6 +3,11 @@
 use crate::harness::*;
 use http_body_util::BodyExt as _;
 use larder_testkit::{Gate, Scripted};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, UnixStream},
+};
 
 #[tokio::test]
 async fn events_pass_one_by_one_and_are_replayed() {
@@ -76,9 +81,72 @@ async fn a_passed_through_stream_ends_at_the_origin_when_the_client_leaves() {
     drop(leaver);
     tokio::time::timeout(SOON, async {
         while origin.dropped() == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await
     .expect("the origin is let go");
+}
+
+/// An origin on a socket of its own: the head and the body's beginning at once, the end after `pause`.
+async fn breaking_origin(promised: usize, sent: usize, pause: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {promised}\r\n\r\n");
+            let _ = stream.write_all(format!("{head}{}", "x".repeat(sent)).as_bytes()).await;
+            tokio::time::sleep(pause).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_comes_before_a_cut_is_told_however_soon_the_cut_comes() {
+    let home = Home::new();
+    for (promised, sent) in [(500, 0), (500, 100), (60_000, 50_000)] {
+        for pause in [0, 10, 15, 40] {
+            let origin = breaking_origin(promised, sent, Duration::from_millis(pause)).await;
+            let url = format!("http://{origin}");
+            let gateway = home.serve_upstreams(&[("openai", &url), ("files", &url)], &[]);
+            let question = r#"{"model":"m","messages":[]}"#;
+            let asks = format!(
+                "POST /openai/v1/chat/completions HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer k\r\n\
+                 content-type: application/json\r\ncontent-length: {}\r\n\r\n{question}",
+                gateway.address(),
+                question.len()
+            );
+            let plain = format!("GET /files/a HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.address());
+            for request in [asks, plain] {
+                let answer = raw(gateway.address(), &request).await;
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+                assert!(head.starts_with("HTTP/1.1 200 OK"), "{sent} of {promised} after {pause} ms: `{answer}`");
+                assert!(head.contains(&format!("content-length: {promised}")), "{head}");
+                assert_eq!(body.len(), sent, "{sent} of {promised} after {pause} ms");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_late_is_told_all_that_comes_before_a_cut() {
+    let home = Home::new();
+    // More than a socket holds, and no more than hyper gathers beyond that.
+    let (promised, sent) = (600_000, 400_000);
+    let origin = breaking_origin(promised, sent, Duration::ZERO).await;
+    let socket = home.path().join("files.sock");
+    let listen = format!("unix:{}", socket.display());
+    let upstream = format!("--upstream=files=http://{origin}");
+    let _gateway = home.serve(&["--listen", &listen, &upstream]);
+    let mut client = UnixStream::connect(&socket).await.unwrap();
+    client.write_all(b"GET /files/a HTTP/1.1\r\nhost: files\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut answer = Vec::new();
+    tokio::time::timeout(SOON, client.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert_eq!(answer.split_once("\r\n\r\n").map(|(_, body)| body.len()), Some(sent));
 }

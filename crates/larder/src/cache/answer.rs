@@ -57,8 +57,8 @@ pub struct Answer {
     pub age: Option<std::time::Duration>,
     /// Remaining freshness in seconds, may be negative; for `Cache-Status: ttl=`.
     pub ttl_s: Option<i64>,
-    /// Whether the answer is stored, or was judged whole and is on its way into the store (RFC 9211 `stored`). `false` for
-    /// one that is still open: whether it is kept is known at its end.
+    /// Whether the answer is stored (RFC 9211 `stored`). `false` for one that is still open or on its way into the store: it
+    /// may yet be kept.
     pub stored: bool,
     /// The body. `content-length` is among the headers where the origin gave it or the whole is in the store.
     pub body: AnswerBody,

@@ -36,7 +36,7 @@ pub struct Limits {
     pub headers: Duration,
     /// The longest silence between two pieces of a body.
     pub idle: Duration,
-    /// The longest that an answer's end is held back for the store.
+    /// The longest that a short answer's end, and whoever asks while an answer is on its way there, waits for the store.
     pub commit: Duration,
     /// Larger bodies pass through unkept, bytes; 0: no limit.
     pub max_body: u64,

@@ -52,12 +52,14 @@ fn read(path: &Path) -> Result<Option<Secret>, CliError> {
     check_mode(&file, path)?;
     let mut bytes = Vec::with_capacity(LEN + 1);
     file.take(LEN as u64 + 1).read_to_end(&mut bytes).map_err(|error| unusable(path, &error.to_string()))?;
-    if bytes.len() != LEN {
-        let hint =
-            "move it aside: a new one is made, and answers that are stored under credentials are not found again";
-        return Err(unusable(path, &format!("it must be {LEN} bytes long")).hint(hint));
-    }
-    Ok(Some(Secret::new(bytes)))
+    // What a power failure leaves of a file that was being made is as long, and everybody's.
+    let why = match bytes.len() == LEN {
+        true if bytes.iter().all(|byte| *byte == 0) => "it is empty: nothing but zeros".to_owned(),
+        true => return Ok(Some(Secret::new(bytes))),
+        false => format!("it must be {LEN} bytes long"),
+    };
+    let hint = "move it aside: a new one is made, and answers that are stored under credentials are not found again";
+    Err(unusable(path, &why).hint(hint))
 }
 
 /// Whatever lies there, nobody waits for it: a FIFO would be opened when somebody writes.
@@ -217,6 +219,7 @@ mod tests {
         assert!(refusal(&[1; LEN], 0o644).ends_with("others may read it (mode 0644)"));
         assert!(refusal(&[1; LEN - 1], 0o600).ends_with("it must be 32 bytes long"));
         assert!(refusal(&[1; LEN + 1], 0o600).ends_with("it must be 32 bytes long"));
+        assert!(refusal(&[0; LEN], 0o600).ends_with("nothing but zeros"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The scanner: does a text hold something that looks like a token? Such output is never stored, such an argument never
 //! stands in a question. It knows forms, not values, so that it errs on the side of seeing too much.
 
-use crate::secret::{is_credential_name, is_credential_variable, is_folder_variable, is_only_a_key};
+use crate::secret::{
+    has_credential_address, is_credential_name, is_credential_variable, is_folder_variable, is_only_a_key,
+};
 use memchr::memmem;
 use std::sync::LazyLock;
 
@@ -85,6 +87,11 @@ static FORMS: [Form; 33] = [
 pub fn token_in(bytes: &[u8]) -> Option<&'static str> {
     let formed = (0..bytes.len()).find_map(|at| form_at(bytes, at)).map(|form| form.prefix);
     formed.or_else(|| has_jwt(bytes).then_some("JWT")).or_else(|| has_private_key(bytes).then_some("private key"))
+}
+
+/// Whether a text that need not be secret by its name holds a credential all the same: in an address, or by its form.
+pub(crate) fn holds_secret(text: &str) -> bool {
+    has_credential_address(text) || token_in(text.as_bytes()).is_some()
 }
 
 /// The name in a `NAME=value` of `bytes` that says credential and is given something like one (`env`, `set`, `.env`

@@ -304,5 +304,8 @@ fn a_store_that_cannot_be_used_is_told_with_a_hint() {
     home.write("file", "");
     let done = home.larder(&["ls", "--store", "file"]);
     let err = home.steady(done.refused(1));
-    assert!(err.contains("file") && err.contains("hint: ") && err.contains("`--store DIR`"), "{err}");
+    assert!(
+        err.contains("file") && err.contains("hint: a file stands where") && err.contains("`--store DIR`"),
+        "{err}"
+    );
 }

@@ -5,8 +5,8 @@ use crate::{
     Share, Timestamp,
     freshness::{ResponseControl, explicit_lifetime, initial_age, response_control, vary_names},
     record::vary_value,
-    scan::token_in,
-    secret::{has_credential_address, is_credential_header, is_issued_header, is_sure_credential_header},
+    scan::holds_secret,
+    secret::{is_credential_header, is_issued_header, is_sure_credential_header},
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use std::time::Duration;
@@ -148,8 +148,9 @@ fn refused_by_origin(plan: &Plan, control: &ResponseControl) -> Option<String> {
     control.no_store.then(|| "the origin said `no-store`".to_owned())
 }
 
-/// `private` forbids anything wider than a credential that is one beyond doubt. An anonymous caller is told apart from others by nothing that
-/// larder sees, so that an operation whose rule decides may keep it; the origin's own word would forbid it.
+/// `private` forbids anything wider than a credential that is one beyond doubt. An anonymous caller is told apart from
+/// others by nothing that larder sees, so that an operation whose rule decides may keep it; the origin's own word would
+/// forbid it.
 fn refused_by_share(plan: &Plan, control: &ResponseControl, headers: &HeaderMap) -> Option<String> {
     let wide = matches!(plan.question.share, Share::Team | Share::Public);
     let private = wide || ((is_shared(plan) || !is_told_apart(plan)) && heeds_origin(plan));
@@ -168,8 +169,7 @@ fn refused_by_share(plan: &Plan, control: &ResponseControl, headers: &HeaderMap)
 /// Whether a header tells callers apart that is a credential beyond doubt. A parameter called `key`, or a header that only
 /// looks like one, may be everybody's, and who is asking may be said elsewhere.
 fn is_told_apart(plan: &Plan) -> bool {
-    let left_out = plan.ignored.iter().filter(|ignored| ignored.rule == "credentials");
-    left_out.into_iter().any(|ignored| ignored.what.strip_prefix("header ").is_some_and(is_sure_credential_header))
+    credential_headers(plan).any(is_sure_credential_header)
 }
 
 /// `Vary`'s names with this request's values. `accept-encoding` is left out, since only `identity` is kept; credentials
@@ -193,15 +193,15 @@ fn vary_pairs(plan: &Plan, headers: &HeaderMap) -> Result<Vec<(String, Option<St
     Ok(pairs)
 }
 
-/// A header that is none of the credentials and carries one all the same: the address of a page, or a token's form.
-fn holds_secret(value: &str) -> bool {
-    has_credential_address(value) || token_in(value.as_bytes()).is_some()
-}
-
 /// By the one list, or by the adapter's own: what the plan left out of the key as a credential.
 fn is_credential(plan: &Plan, name: &str) -> bool {
+    is_credential_header(name) || credential_headers(plan).any(|left_out| left_out == name)
+}
+
+/// The headers that the plan left out of the key as credentials.
+fn credential_headers(plan: &Plan) -> impl Iterator<Item = &str> {
     let left_out = plan.ignored.iter().filter(|ignored| ignored.rule == "credentials");
-    is_credential_header(name) || left_out.into_iter().any(|ignored| ignored.what.strip_prefix("header ") == Some(name))
+    left_out.filter_map(|ignored| ignored.what.strip_prefix("header "))
 }
 
 /// `None`: a plain answer whose origin names no lifetime.

@@ -5,8 +5,8 @@ use crate::{
     Share, ShareChoice,
     adapter::{Http, Operation},
     json::{Json, Object},
-    scan::token_in,
-    secret::{Secret, credential_digest, has_credential_address},
+    scan::holds_secret,
+    secret::{Secret, credential_digest},
     share::CredentialDigest,
 };
 use http::HeaderMap;
@@ -68,7 +68,7 @@ impl Credentials {
 /// several is; also where it could not be decoded.
 pub(super) fn holds_credential(value: &Json) -> bool {
     match value {
-        Json::String(text) => has_credential_address(text) || token_in(text.as_bytes()).is_some(),
+        Json::String(text) => holds_secret(text),
         Json::Array(items) => items.iter().any(holds_credential),
         Json::Object(members) => members.iter().any(|(_, text)| holds_credential(text)),
         _ => false,

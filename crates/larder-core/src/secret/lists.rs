@@ -224,21 +224,21 @@ pub(super) const IDENTITY_LETTERS: [&str; 14] = [
     "consumer_",
 ];
 
-/// Names that end like a credential and are none: they page, sort, or tell requests apart.
+/// Names, without separators, that end like a credential and are none: they sort, or tell requests apart.
 pub(super) const HARMLESS: [&str; 13] = [
-    "idempotency_key",
-    "x_idempotency_key",
-    "sec_websocket_key",
-    "surrogate_key",
-    "sort_key",
-    "order_key",
-    "group_key",
-    "start_key",
-    "exclusive_start_key",
-    "partition_key",
-    "primary_key",
-    "public_key",
-    "cache_key",
+    "idempotencykey",
+    "xidempotencykey",
+    "secwebsocketkey",
+    "surrogatekey",
+    "sortkey",
+    "orderkey",
+    "groupkey",
+    "startkey",
+    "exclusivestartkey",
+    "partitionkey",
+    "primarykey",
+    "publickey",
+    "cachekey",
 ];
 
 /// Ends, without separators, of names by which pages are turned.

@@ -228,9 +228,8 @@ fn is_or_ends_in(words: &str, last: &str) -> bool {
 
 /// Separators or not: `page_token` and `pagetoken` are one name.
 fn is_harmless(words: &str) -> bool {
-    let letters = |name: &str| name.replace('_', "");
-    let joined = letters(words);
-    HARMLESS.iter().any(|name| letters(name) == joined) || PAGING.iter().any(|end| joined.ends_with(end))
+    let joined = words.replace('_', "");
+    HARMLESS.contains(&joined.as_str()) || PAGING.iter().any(|end| joined.ends_with(end))
 }
 
 fn words(name: &str) -> String {

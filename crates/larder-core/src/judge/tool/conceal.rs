@@ -5,8 +5,8 @@ use crate::{
     json::{Json, Object},
     scan,
     secret::{
-        Secret, credential_digest, has_credential_address, is_credential_header, is_credential_parameter,
-        is_credential_variable, is_folder_variable,
+        Secret, credential_digest, is_credential_header, is_credential_parameter, is_credential_variable,
+        is_folder_variable,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -101,13 +101,12 @@ fn says_secret(name: &str) -> bool {
 /// `--token=…`, `{"api_key":"…"}`, `Authorization: …`, `https://user:password@…`, or anything with a token's form; also where
 /// it is percent-encoded.
 fn holds_credential(arg: &str) -> bool {
-    scan::token_in(arg.as_bytes()).is_some()
+    scan::holds_secret(arg)
         || has_named_value(arg)
         || has_header(arg)
         || has_userinfo(arg)
         || has_scheme(arg)
         || has_flag(arg)
-        || has_credential_address(arg)
         || matches!(percent_decode_str(arg).into(), Cow::Owned(bytes) if has_named_value(&String::from_utf8_lossy(&bytes)))
 }
 
@@ -131,12 +130,10 @@ fn is_glued(arg: &str) -> bool {
 fn has_named_value(arg: &str) -> bool {
     arg.match_indices(['=', ':']).any(|(at, _)| {
         let (before, after) = arg.split_at(at);
-        let name = before.trim_end_matches(is_quoting);
-        let start = name
-            .rfind(|letter| !is_of_name(letter))
-            .map_or(0, |at| at + name[at..].chars().next().map_or(0, char::len_utf8));
-        let has_value = !after[1..].trim_start_matches(is_quoting).is_empty();
-        has_value && (says_secret(name[start..].trim_start_matches('-')) || is_login(&name[start..], &after[1..]))
+        let name = before.trim_end_matches(is_quoting).rsplit(|letter| !is_of_name(letter)).next().unwrap_or_default();
+        let value = &after[1..];
+        let has_value = !value.trim_start_matches(is_quoting).is_empty();
+        has_value && (says_secret(name.trim_start_matches('-')) || is_login(name, value))
     })
 }
 

@@ -1,8 +1,8 @@
 //! A commit's frames reach SQLite's log in one write.
 //!
 //! SQLite writes each page of a commit by two system calls, the frame's header and the page: a third of what a put costs.
-//! This VFS is the system's own (<https://www.sqlite.org/vfs.html>), but for reads that fail (`reads`) and the log's file: frames are gathered until the
-//! one that commits is whole, which its header says (<https://www.sqlite.org/fileformat2.html#wal_file_format>: the size of
+//! This VFS is the system's own (<https://www.sqlite.org/vfs.html>), but for reads that fail (`reads`) and the log's file:
+//! frames are gathered until the one that commits is whole, which its header says (<https://www.sqlite.org/fileformat2.html#wal_file_format>: the size of
 //! the database is not 0), and are written at once. Only then does SQLite tell other processes of them. A write that fails
 //! fails the commit, as it always did.
 //!

@@ -7,7 +7,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 pub(super) fn options(dir: &Path) -> Options {
     Options { dir: dir.to_owned(), max_bytes: 0, max_entries: 0, memory_bytes: 0, durable: false }

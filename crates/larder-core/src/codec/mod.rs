@@ -103,6 +103,16 @@ impl Watcher {
         }
     }
 
+    /// Why the answer will not be kept, where that is certain before its end. What was certain once stays so.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        match &self.0 {
+            Form::Stream(stream) => stream.refusal(),
+            Form::Refused(reason) => Some((*reason).to_owned()),
+            Form::Whole(_) | Form::Unseen => None,
+        }
+    }
+
     /// The origin ended the body properly (right length, last chunk).
     #[must_use]
     pub fn finish(self) -> Completion {

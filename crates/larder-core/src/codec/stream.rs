@@ -65,15 +65,20 @@ impl Stream {
         !self.seen.last.is_empty()
     }
 
-    pub(super) fn finish(self) -> Result<Findings, String> {
+    /// Why nothing that comes can make the answer complete; `None` while something can.
+    pub(super) fn refusal(&self) -> Option<String> {
         if self.too_large {
-            return Err("an event of the stream is too large to be looked into".to_owned());
+            return Some("an event of the stream is too large to be looked into".to_owned());
         }
-        if let Some(name) = self.seen.failure {
-            return Err(format!("the stream holds the event `{name}`"));
+        if let Some(name) = &self.seen.failure {
+            return Some(format!("the stream holds the event `{name}`"));
         }
-        if self.seen.error {
-            return Err("an event of the stream says `error`".to_owned());
+        self.seen.error.then(|| "an event of the stream says `error`".to_owned())
+    }
+
+    pub(super) fn finish(self) -> Result<Findings, String> {
+        if let Some(reason) = self.refusal() {
+            return Err(reason);
         }
         if self.cutter.in_event() {
             return Err("the stream ends in the middle of an event".to_owned());

@@ -152,6 +152,11 @@ impl Flights {
         flight.phase.send_replace(phase);
     }
 
+    /// Lets nobody else aboard: what the flight brings is not kept, and who comes after a reader could see why asks anew.
+    pub(super) fn close(&self, flight: &Flight) {
+        remove(&mut self.board(), flight);
+    }
+
     fn listen(self: &Arc<Self>, flight: &Arc<Flight>) -> Listener {
         let late = matches!(*flight.phase.borrow(), Phase::Committing(_));
         Listener { flights: Arc::clone(self), flight: Arc::clone(flight), late }

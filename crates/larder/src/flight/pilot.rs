@@ -105,7 +105,9 @@ impl Pilot {
     async fn judge(&self, flight: &Flight, answer: OriginAnswer, asked: Timestamp, bodiless: bool) -> Landing {
         let OriginAnswer { status, headers, body } = answer;
         let expected = content_length(&headers).filter(|_| !bodiless);
-        let keep = match self.verdict(status, &headers, expected) {
+        let watcher = Watcher::new(&self.plan, status.as_u16(), &headers);
+        let verdict = self.verdict(status, &headers, expected);
+        let keep = match verdict.and_then(|keep| watcher.refusal().map_or(Ok(keep), Err)) {
             Ok(keep) => keep,
             Err(reason) => {
                 self.not_kept(&reason);
@@ -117,7 +119,7 @@ impl Pilot {
         let streaming = Arc::new(streaming(status, &headers, &keep, spool));
         self.flights.advance(flight, Phase::Streaming(Arc::clone(&streaming)));
         let draft = Draft { keep, status, headers, asked, expected };
-        self.gather(flight, draft, body, writer, &streaming).await;
+        self.gather(flight, draft, watcher, body, writer, &streaming).await;
         streaming.tell_kept(false);
         Landing::Done(streaming)
     }
@@ -138,12 +140,15 @@ impl Pilot {
         &self,
         flight: &Flight,
         draft: Draft,
+        mut watcher: Watcher,
         body: BoxStream<'static, Result<Bytes, OriginError>>,
         mut writer: Writer,
         streaming: &Arc<Streaming>,
     ) {
-        let mut watcher = Watcher::new(&self.plan, draft.status.as_u16(), &draft.headers);
-        let reaches = |length: u64| {
+        let reaches = |length: u64, watcher: &Watcher| {
+            if watcher.refusal().is_some() {
+                self.flights.close(flight);
+            }
             if draft.expected == Some(length) {
                 // Whoever comes now, with all the bytes on their way, waits for the store and is answered by it.
                 self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
@@ -151,11 +156,11 @@ impl Pilot {
         };
         let is_marked = match self.receive(body, &mut writer, &mut watcher, reaches).await {
             Ok(is_marked) => is_marked,
-            Err(error) => return self.cut_short(&mut writer, error),
+            Err(error) => return self.cut_short(flight, &mut writer, error),
         };
         if let Some(expected) = draft.expected.filter(|expected| *expected != writer.len()) {
             let reason = format!("{} bytes of `{expected}`", writer.len());
-            return self.cut_short(&mut writer, OriginError::Truncated(reason));
+            return self.cut_short(flight, &mut writer, OriginError::Truncated(reason));
         }
         self.flights.advance(flight, Phase::Committing(Arc::clone(streaming)));
         if !is_marked && !watcher.proves_end() {
@@ -177,20 +182,20 @@ impl Pilot {
         writer.end();
     }
 
-    /// Passes the body on piece by piece; `reaches` is told each length before a reader can see it. Whether its end was
-    /// marked.
+    /// Passes the body on piece by piece; `reaches` is told each length, and what was seen up to there, before a reader can
+    /// see it. Whether its end was marked.
     async fn receive(
         &self,
         mut body: BoxStream<'static, Result<Bytes, OriginError>>,
         writer: &mut Writer,
         watcher: &mut Watcher,
-        reaches: impl Fn(u64),
+        reaches: impl Fn(u64, &Watcher),
     ) -> Result<bool, OriginError> {
         loop {
             match timeout(self.flights.limits.idle, body.next()).await {
                 Ok(Some(Ok(piece))) => {
                     watcher.feed(&piece);
-                    reaches(writer.len() + piece.len() as u64);
+                    reaches(writer.len() + piece.len() as u64, watcher);
                     writer.push(piece).await;
                 }
                 Ok(None) => return Ok(true),
@@ -201,8 +206,9 @@ impl Pilot {
         }
     }
 
-    fn cut_short(&self, writer: &mut Writer, error: OriginError) {
+    fn cut_short(&self, flight: &Flight, writer: &mut Writer, error: OriginError) {
         self.not_kept(&error.to_string());
+        self.flights.close(flight);
         writer.fail(error);
     }
 

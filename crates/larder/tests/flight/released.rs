@@ -36,6 +36,7 @@ async fn what_may_not_be_kept_releases_everybody_at_once() {
                 Reply::status(200).header("cache-control", "max-age=60").header("set-cookie", "a=b"),
             ),
             ("a lifetime of nothing", plain(), Reply::status(200)),
+            ("a stream without a rule", question("a"), Reply::status(200).header("content-type", "text/event-stream")),
         ]
     };
     for (name, plan, reply) in replies() {

@@ -2,7 +2,7 @@
 
 use crate::{
     shelf::MemoryShelf,
-    world::{Changed as _, Got, World, now, piece, question, read, settle},
+    world::{Changed as _, Got, World, now, piece, question, read, settle, streamed},
 };
 use larder::{
     OriginError,
@@ -103,10 +103,36 @@ async fn what_is_cut_short_is_an_error_and_not_kept() {
     }
 }
 
+/// A stream of events.
+fn events() -> Reply {
+    Reply::status(200).header("content-type", "text/event-stream")
+}
+
+/// Whoever has read that a stream failed asks again, and is given the origin's next answer, not the failure once more.
+#[tokio::test(start_paused = true)]
+async fn who_has_seen_a_stream_fail_asks_anew() {
+    for failure in ["event: error\ndata: 1\n\n", "data: {\"error\": \"overloaded\"}\n\n"] {
+        let gate = Gate::new();
+        let failed = events().piece("data: 1\n\n").piece(failure).wait(&gate).piece("data: [DONE]\n\n");
+        let world = World::new(Scripted::replies([failed, events().piece("data: 2\n\ndata: [DONE]\n\n")]));
+        let mut first = world.ask(streamed("a")).await.unwrap();
+        assert_eq!(piece(&mut first).await, "data: 1\n\n");
+        assert_eq!(piece(&mut first).await, failure);
+        let again = world.get(streamed("a")).await;
+        assert_eq!(
+            (again.body.as_str(), again.how),
+            ("data: 2\n\ndata: [DONE]\n\n", How::Miss { forward: "uri-miss" })
+        );
+        gate.open();
+        assert_eq!(piece(&mut first).await, "data: [DONE]\n\n", "the first one goes on");
+        assert_eq!(read(first).await.error, None);
+        assert_eq!((world.origin.calls(), world.shelf.kept()), (2, 1), "{failure}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_incomplete_answer_is_delivered_and_not_kept() {
-    let events = Reply::status(200).header("content-type", "text/event-stream").piece("data: 1\n\n");
-    let world = World::new(Scripted::replies([events]));
+    let world = World::new(Scripted::replies([events().piece("data: 1\n\n")]));
     let got = world.get(question("a")).await;
     assert_eq!((got.body.as_str(), got.error), ("data: 1\n\n", None), "this operation has no stream rule");
     assert_eq!((world.shelf.kept(), world.shelf.counted(Event::NotKept)), (0, 1));

@@ -124,16 +124,35 @@ name = "say"
 when = "POST /say"
 ttl  = "1m"
 keep-status = [200, 404]
+
+[[operation]]
+name = "tell"
+when = "POST /tell"
+ttl  = "1m"
+
+[operation.stream]
+codec  = "sse"
+last   = [{ data = "[DONE]" }]
+failed = ["error"]
 "#;
 
 /// A question of an operation: fresh for a minute.
 pub(crate) fn question(text: &str) -> Plan {
+    of("say", text)
+}
+
+/// A question whose answer is a stream of events.
+pub(crate) fn streamed(text: &str) -> Plan {
+    of("tell", text)
+}
+
+fn of(operation: &str, text: &str) -> Plan {
     let adapter = Adapter::parse(ADAPTER, "chat.toml").expect("an adapter");
     let mut params = Object::default();
     params.insert("text", larder_core::Json::String(text.to_owned()));
     let question = Question {
         service: "chat".to_owned(),
-        operation: "say".to_owned(),
+        operation: operation.to_owned(),
         share: Share::Anonymous,
         params,
         origin: None,
@@ -147,7 +166,7 @@ pub(crate) fn question(text: &str) -> Plan {
         key,
         want: Want { key, variant: Variant::default(), headers: HeaderMap::new() },
         question,
-        operation: adapter.operation("say").cloned(),
+        operation: adapter.operation(operation).cloned(),
         lifetime: Lifetime { ttl: Duration::from_secs(60), ..Lifetime::default() },
         control: RequestControl::default(),
         credential: None,

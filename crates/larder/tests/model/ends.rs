@@ -4,6 +4,7 @@ use crate::{
     check,
     store::{Does, World, question},
 };
+use larder_core::judge::Plan;
 use shuttle::future::block_on;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -20,6 +21,24 @@ fn an_origin_that_fails_fails_everybody() {
             assert!((1..=4).contains(&world.calls.load(SeqCst)));
         });
     });
+}
+
+/// Who asks again after a failure is given another one, not the same once more.
+#[test]
+fn what_has_failed_is_asked_anew() {
+    for does in [Does::Cut, Does::Fail] {
+        check(300, move || {
+            block_on(async {
+                let world = World::new(does, false);
+                for call in 1..=3 {
+                    let got = world.get(Plan { finish: true, ..question() }).await;
+                    assert!(got.is_err() || got.is_ok_and(|got| got.is_err()), "{does:?}: call {call} is good");
+                    assert_eq!(world.calls.load(SeqCst), call, "{does:?}");
+                }
+                world.is_empty_at_the_end().await;
+            });
+        });
+    }
 }
 
 #[test]

@@ -74,8 +74,10 @@ def test_commands_go_on_while_calls_fail(calls, error, home):
     assert not list(home.store.glob("v2/index.broken*"))
 
 
+@pytest.mark.parametrize("durable", ["false", "true"], ids=["usual", "durable"])
 @pytest.mark.parametrize("at", ["3+2", "5+3", "8+4"])
-def test_a_disk_that_fails_to_read_now_and_then_keeps_its_answers(at, home):
+def test_a_disk_that_fails_to_read_now_and_then_keeps_its_answers(at, durable, home):
+    home.env = {**home.env, "LARDER_DURABLE": durable}
     names = [f"now and then {n}" for n in range(20)]
     for name in names:
         put(home, name)
@@ -111,15 +113,22 @@ def told_little(gateway, at_most=1):
     return told
 
 
+def told_exactly(gateway, *words):
+    """What is due is said, once each, and nothing else."""
+    told = told_little(gateway, at_most=len(words))
+    assert all(sum(word in line for line in told) == 1 for word in words), "\n".join(told)
+
+
 @pytest.mark.parametrize("calls, error", SOME, ids=lambda value: value)
 def test_a_gateway_goes_on_while_calls_fail(calls, error, home, origins):
-    names = [f"fault {n}" for n in range(25)]
+    # Calls are counted by thread: a write fails for certain only where each thread has many.
+    names = [f"fault {n}" for n in range(80 if calls == "pwrite64" else 25)]
     origin = origins(answer)
     with under(home, strace(home.store, calls, error, at="12+")):
         gateway = home.serve(openai=origin.url)
         ask_all(gateway, names)
         ask_all(gateway, names)
-        told_little(gateway)
+        told_exactly(gateway, "a tier failed") if calls == "pwrite64" else told_little(gateway)
     home.close()
     gateway = home.serve(openai=origin.url)
     ask_all(gateway, names)
@@ -154,8 +163,8 @@ def test_a_disk_that_fills_up(home, origins):
         for n in range(4):
             name = f"large question {n} " + "x" * 2_500_000
             assert gateway.post(PATH, chat(name), headers=bearer()).status == 200
-        told = told_little(gateway, at_most=2)
-        assert ["a tier failed" in line for line in told].count(True) == 1, "said once of the store, and of a question that is too large for memory"
+        # Of the store, and of a question that is too large for memory.
+        told_exactly(gateway, "a tier failed", "a large body could not be spooled")
         tool_goes_on(home, Tool(home.folder, "echo out; echo err >&2"))
         loud = Tool(home.folder, "head -c 3000000 /dev/zero", "loud")
         for _ in range(2):
@@ -180,8 +189,7 @@ def test_a_folder_that_becomes_read_only(home, origins):
         gateway = home.serve(openai=origin.url)
         assert ask_all(gateway, names) == 20 and len(origin.calls) == calls, "what is there is served"
         ask_all(gateway, [f"new {name}" for name in names])
-        [told] = told_little(gateway)
-        assert "can only be read" in told and "new answers are not kept" in told
+        told_exactly(gateway, "can only be read")
         assert get(home, "old") == "value of old"
         refused = put(home, "new", ok=False)
         assert refused.returncode == 1 and "hint:" in refused.stderr
@@ -205,8 +213,7 @@ def test_a_missing_home(kind, home, origins):
     names = [f"homeless {n}" for n in range(20)]
     ask_all(gateway, names)
     assert ask_all(gateway, names) == 20, "kept while it runs"
-    [told] = told_little(gateway)
-    assert "no folder for the store" in told or "kept in memory only" in told
+    told_exactly(gateway, "kept in memory only" if HOMES[kind].get("HOME") else "no folder for the store")
     assert gateway.stop() == 0
 
 

@@ -74,7 +74,7 @@ impl Faulty {
 }
 
 fn failure() -> Error {
-    Error::Index("this tier fails by plan".to_owned())
+    Error::index("this tier fails by plan")
 }
 
 /// Gives way `polls` times.

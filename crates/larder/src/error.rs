@@ -1,7 +1,11 @@
 //! The engine's errors: what happened, and a hint.
 
 use larder_core::BodyCid;
-use std::path::{Path, PathBuf};
+use rusqlite::ErrorCode;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// Why the store could not do what was asked. A broken store never fails a call: callers count it and go on uncached.
 #[derive(Debug, thiserror::Error)]
@@ -16,11 +20,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The index could not be read or written.
-    #[error("the store's index failed: {0}")]
-    Index(String),
-    /// The index was found broken, and was begun anew, which has been said, or will be looked at again within a minute.
-    #[error("the store's index was broken, and is begun anew: {0}")]
-    Renewed(String),
+    #[error("the store's index {fault}: {why}")]
+    Index {
+        /// What kind of failure it is.
+        fault: IndexFault,
+        /// What the database says.
+        why: String,
+    },
     /// A body's bytes are not those that its record names: nothing was kept.
     #[error("the body's bytes are `{found}`, its record says `{expected}`: not kept")]
     Body {
@@ -69,17 +75,119 @@ pub enum Error {
     },
 }
 
+/// Kinds of failures of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IndexFault {
+    /// Another process holds a lock.
+    Locked,
+    /// No room is left on the disk.
+    Full,
+    /// The disk, or what lies between it and this process, refuses to read or write.
+    Disk,
+    /// It was broken, and has been begun anew or is about to be, which was said then: the next call works.
+    Anew,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for IndexFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Anew { "is broken and is begun anew" } else { "failed" })
+    }
+}
+
+impl IndexFault {
+    fn of(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Disk,
+            _ => Self::Other,
+        }
+    }
+
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::Locked => LET_GO,
+            Self::Full => FREE_ROOM,
+            Self::Anew => "ask again: the damaged index was moved aside, and what was in it is asked for anew",
+            Self::Disk | Self::Other => {
+                "is the disk full or the folder on a network mount? `--store DIR` names another folder"
+            }
+        }
+    }
+}
+
+const LET_GO: &str = "let the process go on or end it (`fuser` names those that have the file open)";
+const FREE_ROOM: &str = "free some room on the disk, or lower the store's limit";
+
+/// What is wrong, whichever file or call met it: one warning each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// Somebody holds a lock.
+    Locked,
+    /// No room is left.
+    Full,
+    /// The disk fails.
+    Disk,
+    /// The index fails otherwise.
+    Index,
+    /// [`Error::Body`].
+    Body,
+    /// [`Error::Unasked`].
+    Unasked,
+    /// [`Error::Foreign`].
+    Foreign,
+    /// [`Error::Untrusted`].
+    Untrusted,
+    /// [`Error::Stuck`].
+    Stuck,
+}
+
 impl Error {
+    /// A failure of the index that is of no other kind.
+    #[must_use]
+    pub fn index(why: impl Into<String>) -> Self {
+        Self::Index { fault: IndexFault::Other, why: why.into() }
+    }
+
+    pub(crate) fn locked() -> Self {
+        Self::Index { fault: IndexFault::Locked, why: "another process holds its lock".to_owned() }
+    }
+
+    /// What is wrong, where it is to be warned about; `None` where it was when it was found.
+    pub(crate) fn harm(&self) -> Option<Harm> {
+        Some(match self {
+            Self::Io { source, .. } => io_harm(source.kind()),
+            Self::Index { fault, .. } => match fault {
+                IndexFault::Locked => Harm::Locked,
+                IndexFault::Full => Harm::Full,
+                IndexFault::Disk => Harm::Disk,
+                IndexFault::Other => Harm::Index,
+                IndexFault::Anew => return None,
+            },
+            Self::Body { .. } => Harm::Body,
+            Self::Unasked { .. } => Harm::Unasked,
+            Self::Foreign { .. } => Harm::Foreign,
+            Self::Untrusted { .. } => Harm::Untrusted,
+            Self::Stuck { .. } => Harm::Stuck,
+            Self::ReadOnly { .. } => return None,
+        })
+    }
+
     /// What the user can do about it, for a `hint:` line.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Io { source, .. } => io_hint(source.kind()),
-            Self::Index(why) if is_lock(why) => {
-                "let the process that holds it go on or end it (`fuser` names those that have it open)"
-            }
-            Self::Renewed(_) => "ask again; what is kept from now on stays, and the broken one is `index.broken-N`",
-            Self::Index(_) => "is the disk full or the folder on a network mount? `--store DIR` names another folder",
+            Self::Index { fault, .. } => fault.hint(),
             Self::Body { .. } => "the answer was changed on its way to the store: ask again",
             Self::Unasked { .. } => "the answer was not used; if this goes on, leave that tier out",
             Self::Foreign { .. } => "name another folder with `--store DIR`, or use the larder that made this one",
@@ -87,7 +195,7 @@ impl Error {
                 "remove it, name another folder with `--store DIR`, or, if nobody else has written it, take it over \
                  (`chown`) and keep others out (`chmod -R go-w`)"
             }
-            Self::Stuck { .. } => "let the process go on or end it (`fuser` names those that have the file open)",
+            Self::Stuck { .. } => LET_GO,
             Self::ReadOnly { .. } => {
                 "make it writable, or name another folder with `--store DIR`; a gateway that runs is to be started anew"
             }
@@ -95,30 +203,14 @@ impl Error {
     }
 }
 
-impl Error {
-    /// Which of the things that can be wrong it is, below 32: each is said once.
-    pub(crate) fn kind(&self) -> u32 {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        match self {
-            Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded) => 0,
-            Self::Io { .. } => 1,
-            Self::Index(why) if is_lock(why) => 2,
-            Self::Index(why) if why.contains("full") => 0,
-            Self::Index(_) => 1,
-            Self::Renewed(_) => 3,
-            Self::Body { .. } => 4,
-            Self::Unasked { .. } => 5,
-            Self::Foreign { .. } => 6,
-            Self::Untrusted { .. } => 7,
-            Self::Stuck { .. } => 8,
-            Self::ReadOnly { .. } => 9,
-        }
+const fn io_harm(kind: std::io::ErrorKind) -> Harm {
+    use std::io::ErrorKind;
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Harm::Full,
+        // The store's own lock was waited for in vain.
+        ErrorKind::TimedOut => Harm::Locked,
+        _ => Harm::Disk,
     }
-}
-
-/// SQLite's word for it, and ours.
-fn is_lock(why: &str) -> bool {
-    why.contains("lock")
 }
 
 const fn io_hint(kind: std::io::ErrorKind) -> &'static str {
@@ -127,7 +219,8 @@ const fn io_hint(kind: std::io::ErrorKind) -> &'static str {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "make the folder writable for this user, or name another one with `--store DIR`"
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some room on the disk, or lower the store's limit",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FREE_ROOM,
+        ErrorKind::TimedOut => LET_GO,
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
             "a file stands where the store's folder should be: name another one with `--store DIR`"
         }
@@ -135,9 +228,15 @@ const fn io_hint(kind: std::io::ErrorKind) -> &'static str {
     }
 }
 
+impl From<&rusqlite::Error> for Error {
+    fn from(error: &rusqlite::Error) -> Self {
+        Self::Index { fault: IndexFault::of(error), why: error.to_string() }
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Index(error.to_string())
+        (&error).into()
     }
 }
 
@@ -150,21 +249,5 @@ pub(crate) trait At<T> {
 impl<T> At<T> for std::io::Result<T> {
     fn at(self, path: &Path) -> Result<T, Error> {
         self.map_err(|source| Error::Io { path: path.to_owned(), source })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Error;
-
-    #[test]
-    fn what_is_wrong_is_told_apart() {
-        let index = |why: &str| Error::Index(why.to_owned());
-        let full = Error::Io { path: "a".into(), source: std::io::ErrorKind::StorageFull.into() };
-        assert_ne!(index("database is locked").kind(), index("database or disk is full").kind());
-        assert_eq!(full.kind(), index("database or disk is full").kind());
-        assert_ne!(index("disk I/O error").kind(), full.kind());
-        assert!(index("database is locked").hint().contains("process"));
-        assert!(index("disk I/O error").hint().contains("disk"));
     }
 }

@@ -13,5 +13,5 @@ pub mod tier;
 
 pub use cache::{Answer, Cache, Options};
 pub use entry::{Body, Entry, SharedRecord, Since};
-pub use error::Error;
+pub use error::{Error, IndexFault};
 pub use origin::{Origin, OriginAnswer, OriginError};

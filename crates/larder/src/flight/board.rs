@@ -25,7 +25,7 @@ pub struct Flights {
     landings: PerKey,
     pub(super) airborne: watch::Sender<usize>,
     /// Whether it was said that the store is slow.
-    pub(super) is_slow_told: AtomicBool,
+    is_called_slow: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -77,6 +77,15 @@ pub(crate) struct Ticket<'a> {
 }
 
 impl Flights {
+    /// The store took too long, and `what` follows from it. Every call may meet that: it is warned about once.
+    pub(super) fn call_slow(&self, what: &'static str) {
+        if self.is_called_slow.swap(true, Ordering::Relaxed) {
+            tracing::debug!(what, "the store is slow");
+        } else {
+            tracing::warn!("the store is slow: {what}");
+        }
+    }
+
     /// An empty board.
     #[must_use]
     pub fn new(limits: Limits) -> Self {

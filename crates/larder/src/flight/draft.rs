@@ -87,8 +87,9 @@ impl Pilot {
         let put = self.put(flight, record.clone(), entry.body.clone());
         match timeout(self.flights.limits.commit, put).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "an answer could not be refreshed"),
-            Err(_) => tracing::warn!("the store is slow: an answer was not refreshed"),
+            // The tier that failed has said so, once.
+            Ok(Err(error)) => tracing::debug!(%error, "an answer could not be refreshed"),
+            Err(_) => self.flights.call_slow("an answer was not refreshed"),
         }
         Landing::Confirmed(Box::new(Entry { record: record.into(), ..entry.clone() }))
     }

@@ -19,7 +19,7 @@ use larder_core::{
     codec::{Completion, Watcher},
     judge::{HeadVerdict, Plan, end_to_end, judge_head},
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Everything that a flight needs; it outlives the call that began it.
@@ -266,8 +266,7 @@ impl Pilot {
     async fn kept(&self, put: JoinHandle<bool>, streaming: &Streaming) {
         match timeout(self.flights.limits.commit, put).await {
             Ok(kept) => streaming.tell_kept(kept.unwrap_or(false)),
-            Err(_) if self.flights.is_slow_told.swap(true, Ordering::Relaxed) => {}
-            Err(_) => tracing::warn!("the store is slow: answers do not wait for it"),
+            Err(_) => self.flights.call_slow("an answer's end is no longer held back for it"),
         }
     }
 

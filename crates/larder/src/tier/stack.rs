@@ -1,18 +1,18 @@
 //! The stack: memory above the other tiers, asked from the top down.
 
 use super::{Memory, Selection, Tier, Usage, Verified, sidecar::Sidecar};
-use crate::{Entry, Error, stats::Event};
+use crate::{Entry, Error, error::Harm, stats::Event};
 use futures_core::future::BoxFuture;
 use larder_core::{Timestamp, record::Want};
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU16, Ordering},
 };
 
 /// The service under which tiers' failures are counted: which call they spoiled is not known everywhere.
 pub const STORE: &str = "(store)";
 
-/// Tiers from the fastest to the slowest. A tier that fails is a miss, counted, and one warning.
+/// Tiers from the fastest to the slowest. A tier that fails is a miss, counted, and one warning for each thing that is wrong.
 pub struct Stack {
     memory: Option<Memory>,
     below: Vec<Below>,
@@ -23,8 +23,16 @@ pub struct Stack {
 
 struct Below {
     tier: Arc<dyn Tier>,
-    /// The kinds of error that were told of, a bit each.
-    told: AtomicU32,
+    /// By the bits of [`Harm`]: what was warned about.
+    warned: AtomicU16,
+}
+
+impl Below {
+    /// Whether this tier has not been warned about for this harm yet; from now on it has.
+    fn is_news(&self, harm: Harm) -> bool {
+        let bit = 1 << harm as u16;
+        self.warned.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
 }
 
 impl Stack {
@@ -40,7 +48,7 @@ impl Stack {
     /// The same over tiers that verify for themselves and tell their invalidations in `sidecar`.
     pub(crate) fn with(memory_bytes: u64, below: Vec<Arc<dyn Tier>>, sidecar: Arc<Sidecar>) -> Self {
         let memory = (memory_bytes > 0).then(|| Memory::with(memory_bytes, Arc::clone(&sidecar), below.is_empty()));
-        let below = below.into_iter().map(|tier| Below { tier, told: AtomicU32::new(0) }).collect();
+        let below = below.into_iter().map(|tier| Below { tier, warned: AtomicU16::new(0) }).collect();
         Self { memory, below, sidecar, is_informed: true }
     }
 
@@ -72,10 +80,7 @@ impl Stack {
 
     fn failed(&self, below: &Below, error: &Error) {
         self.sidecar.count(STORE, below.tier.name(), Event::TierError, 1);
-        // A store that can only be read has said so when it was opened, and who begins an index anew says so.
-        let is_said = matches!(error, Error::ReadOnly { .. } | Error::Renewed(_));
-        let kind = 1 << error.kind();
-        if !is_said && below.told.fetch_or(kind, Ordering::Relaxed) & kind == 0 {
+        if error.harm().is_some_and(|harm| below.is_news(harm)) {
             tracing::warn!(tier = below.tier.name(), %error, hint = error.hint(), "a tier failed: calls go on without it");
         }
     }

@@ -11,4 +11,6 @@ mod stages;
 mod stale;
 mod streams;
 mod together;
+#[path = "../store/trials/told.rs"]
+mod told;
 mod world;

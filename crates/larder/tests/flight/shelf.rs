@@ -40,7 +40,7 @@ impl MemoryShelf {
 }
 
 fn failure() -> Error {
-    Error::Index("the test says so".to_owned())
+    Error::index("the test says so")
 }
 
 /// Files are read, as a tier that takes them over would.

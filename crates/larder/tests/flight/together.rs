@@ -2,6 +2,7 @@
 
 use crate::{
     shelf::MemoryShelf,
+    told::told,
     world::{Changed as _, World, now, question, read, settle},
 };
 use larder::{
@@ -135,6 +136,25 @@ async fn a_store_that_hangs_delays_the_end_by_a_second_at_most() {
     let begun = tokio::time::Instant::now();
     assert_eq!(world.get(question("a")).await.body, "one");
     assert!(begun.elapsed() <= Duration::from_secs(1));
+}
+
+#[test]
+fn a_store_that_is_slow_for_many_is_called_slow_once() {
+    let calls = async {
+        let shelf = MemoryShelf { gate: Some(Gate::new()), ..MemoryShelf::default() };
+        let world = World::with(Scripted::replies([Reply::status(200).piece("one")]), shelf, Limits::default());
+        let asking: Vec<_> = (0..40).map(|n| world.begin(question(&format!("q{n}")))).collect();
+        for asked in asking {
+            assert_eq!(asked.await.unwrap().body, "one");
+        }
+        // A stream's end was not held back at all: the store is still waited for.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.origin.calls()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let (calls, said) = told(|| runtime.block_on(calls));
+    assert_eq!(calls, 40);
+    assert!(said.len() == 1 && said[0].contains("the store is slow"), "{said:#?}");
 }
 
 /// The answer's end is not held back for a slow store; a graceful end waits until the store has it.

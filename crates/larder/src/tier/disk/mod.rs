@@ -11,6 +11,7 @@ mod length;
 mod list;
 mod log;
 mod maintain;
+mod mend;
 mod open;
 mod pool;
 mod read;
@@ -38,7 +39,7 @@ use rusqlite::Connection;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -64,8 +65,7 @@ struct Inner {
     folded: fold::Folded,
     generations: generations::Generations,
     shortcuts: shortcuts::Shortcuts,
-    /// When the index was last looked at for damage, and whether it was begun anew.
-    repaired: Mutex<Option<(Instant, bool)>>,
+    mending: mend::Mending,
     /// Until when puts are other threads', because one in place took long.
     slow_until: Mutex<Option<Instant>>,
 }
@@ -112,7 +112,7 @@ impl Disk {
             folded,
             generations: generations::Generations::default(),
             shortcuts: shortcuts::Shortcuts::default(),
-            repaired: Mutex::default(),
+            mending: mend::Mending::default(),
             slow_until: Mutex::default(),
         };
         inner.attach_sidecar();
@@ -205,18 +205,7 @@ impl Inner {
             self.attach_sidecar();
             self.sidecar.view()
         });
-        work(&view).map_err(|failure| match &failure {
-            Failure::Index(error) if self.pool.may_write() && open::is_broken(error) => match self.repair() {
-                Ok(true) => Error::Renewed(error.to_string()),
-                Ok(false) => failure.into(),
-                Err(why) => Error::Index(format!("{error}; and it could not be begun anew: {why}")),
-            },
-            // For a moment it is not there, or is another file than the one that was opened.
-            Failure::Index(error) if self.was_renewed_within(Duration::from_secs(1)) => {
-                Error::Renewed(error.to_string())
-            }
-            _ => failure.into(),
-        })
+        work(&view).map_err(|failure| self.judge(failure))
     }
 
     fn may_write(&self) -> Result<(), Error> {
@@ -252,38 +241,6 @@ impl Inner {
             connection.busy_timeout(self.pool.mode.patience)?;
             Ok(done)
         })
-    }
-
-    /// Not more often than once a minute: looking at every page of a large index takes long, and what is wrong may be
-    /// what a check does not find. Whether it was begun anew, now or lately.
-    fn repair(&self) -> Result<bool, Error> {
-        if let Some(is_anew) = self.looked_lately() {
-            return Ok(is_anew);
-        }
-        let repaired = open::repair(&self.paths, self.pool.mode);
-        let is_anew = repaired.as_ref().is_ok_and(|is_anew| *is_anew);
-        self.repaired().replace((Instant::now(), is_anew));
-        repaired.and_then(|is_anew| self.level_generations().map(|()| is_anew))
-    }
-
-    /// Whether the index was begun anew, if that was looked at lately; else it is to be looked at now. Who asks meanwhile has
-    /// found the same.
-    fn looked_lately(&self) -> Option<bool> {
-        let mut last = self.repaired();
-        let lately = last.filter(|(at, _)| at.elapsed() < Duration::from_secs(60));
-        if lately.is_none() {
-            *last = Some((Instant::now(), true));
-        }
-        lately.map(|(_, is_anew)| is_anew)
-    }
-
-    /// Whether this process begins the index anew, or has done so a moment ago.
-    fn was_renewed_within(&self, moment: Duration) -> bool {
-        self.repaired().is_some_and(|(at, is_anew)| is_anew && at.elapsed() < moment)
-    }
-
-    fn repaired(&self) -> MutexGuard<'_, Option<(Instant, bool)>> {
-        self.repaired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Maps the sidecar's file and brings it and the index to the same generations. Without one this process counts for
@@ -338,7 +295,7 @@ impl Inner {
         // Raised in the sidecar by a process that was killed, or held up, before it could say so in the index, or the index
         // is new. Readers go by both: nobody has to wait for it.
         let told = self.write_at_once(|transaction| self.tell_generations(transaction))?;
-        told.ok_or_else(|| Error::Index("another process holds its lock".to_owned()))
+        told.ok_or_else(Error::locked)
     }
 
     /// Tells the index what the sidecar knows.
@@ -365,7 +322,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work() };
     match runtime.spawn_blocking(work).await {
         Ok(done) => done,
-        Err(stopped) => Err(Error::Index(stopped.to_string())),
+        Err(stopped) => Err(Error::index(stopped.to_string())),
     }
 }
 

@@ -9,7 +9,9 @@ use crate::{Error, error::At};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags,
     config::DbConfig,
-    ffi::{SQLITE_CORRUPT, SQLITE_IOERR_READ, SQLITE_MISMATCH, SQLITE_NOTADB},
+    ffi::{
+        SQLITE_CORRUPT, SQLITE_IOERR_FSTAT, SQLITE_IOERR_READ, SQLITE_MISMATCH, SQLITE_NOTADB, SQLITE_READONLY_DBMOVED,
+    },
 };
 use std::{
     ffi::{CStr, c_int},
@@ -336,6 +338,21 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
         | rusqlite::Error::IntegralValueOutOfRange(..) => true,
         _ => false,
     }
+}
+
+/// Whether an index was not where it was looked for: it is being moved aside, or was. (A log is made with the rights of its
+/// index, which are asked for by path: `SQLITE_IOERR_FSTAT`.)
+pub(super) fn is_elsewhere(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|failure| {
+        failure.code == ErrorCode::CannotOpen
+            || matches!(failure.extended_code, SQLITE_READONLY_DBMOVED | SQLITE_IOERR_FSTAT)
+    })
+}
+
+/// Whether the index was made within `age`; `false` where the filesystem does not tell.
+pub(super) fn is_younger(paths: &Paths, age: Duration) -> bool {
+    let made = std::fs::metadata(&paths.index).and_then(|index| index.created());
+    made.is_ok_and(|made| made.elapsed().is_ok_and(|passed| passed < age))
 }
 
 /// Whether another process holds a lock.

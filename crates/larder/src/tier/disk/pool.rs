@@ -108,7 +108,7 @@ impl Pool {
     pub(super) fn look_for_a_lock(&self) -> Result<(), Error> {
         let in_vain = *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
         match in_vain.is_some_and(|at| at.elapsed() < AFRESH) {
-            true => Err(Error::Index("another process holds its lock".to_owned())),
+            true => Err(Error::locked()),
             false => Ok(()),
         }
     }
@@ -249,7 +249,7 @@ impl From<Error> for Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Index(error) => error.into(),
+            Failure::Index(error) => (&error).into(),
             Failure::Other(error) => error,
         }
     }

@@ -298,7 +298,7 @@ fn what_a_transaction_raised_in_vain_is_not_remembered() {
             Ok(outcome?)
         })
     };
-    assert!(raise("o", Err(Error::Index("broken off".to_owned()))).is_err());
+    assert!(raise("o", Err(Error::index("broken off"))).is_err());
     // The same revision, of something else.
     raise("other", Ok(())).unwrap();
     let generation = |operation: &str| disk.inner.with(|one| Ok(disk.inner.scopes(one)?.sum("s", operation))).unwrap();

@@ -152,7 +152,7 @@ impl Inner {
         self.pool.refuse_if_read_only(&self.paths)?;
         self.pool.look_for_room(&self.paths)?;
         let record = &*entry.record;
-        let encoded = record.encode().map_err(|error| Error::Index(error.to_string()))?;
+        let encoded = record.encode().map_err(|error| Error::index(error.to_string()))?;
         let inline = if entry.body.len() <= INLINE {
             let bytes = bodies::inline(&entry.body)?;
             let found = BodyCid::of(&bytes);

@@ -68,6 +68,7 @@ fn plan(operation: Option<Arc<Operation>>, share: Share) -> Plan {
         },
         operation,
         control: RequestControl::default(),
+        credential_headers: Vec::new(),
         ignored: Vec::new(),
         finish: false,
     }

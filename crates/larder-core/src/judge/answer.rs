@@ -169,7 +169,7 @@ fn refused_by_share(plan: &Plan, control: &ResponseControl, headers: &HeaderMap)
 /// Whether a header tells callers apart that is a credential beyond doubt. A parameter called `key`, or a header that only
 /// looks like one, may be everybody's, and who is asking may be said elsewhere.
 fn is_told_apart(plan: &Plan) -> bool {
-    credential_headers(plan).any(is_sure_credential_header)
+    plan.credential_headers.iter().any(|name| is_sure_credential_header(name.as_str()))
 }
 
 /// `Vary`'s names with this request's values. `accept-encoding` is left out, since only `identity` is kept; credentials
@@ -195,13 +195,7 @@ fn vary_pairs(plan: &Plan, headers: &HeaderMap) -> Result<Vec<(String, Option<St
 
 /// By the one list, or by the adapter's own: what the plan left out of the key as a credential.
 fn is_credential(plan: &Plan, name: &str) -> bool {
-    is_credential_header(name) || credential_headers(plan).any(|left_out| left_out == name)
-}
-
-/// The headers that the plan left out of the key as credentials.
-fn credential_headers(plan: &Plan) -> impl Iterator<Item = &str> {
-    let left_out = plan.ignored.iter().filter(|ignored| ignored.rule == "credentials");
-    left_out.filter_map(|ignored| ignored.what.strip_prefix("header "))
+    is_credential_header(name) || plan.credential_headers.iter().any(|left_out| left_out == name)
 }
 
 /// `None`: a plain answer whose origin names no lifetime.

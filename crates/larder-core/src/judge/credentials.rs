@@ -9,7 +9,7 @@ use crate::{
     secret::{Secret, credential_digest},
     share::CredentialDigest,
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// The credentials that a request carries, taken out of everything that is kept.
 #[derive(Debug, Default)]
@@ -17,12 +17,14 @@ pub(super) struct Credentials {
     pairs: Vec<(String, Secret)>,
     /// Every one of them is named by the adapter itself, so that its author has thought of what it decides.
     all_named: bool,
+    /// The headers among them.
+    pub(super) headers: Vec<HeaderName>,
 }
 
 impl Credentials {
     /// Takes the credentials out of `headers` and `query`.
     pub(super) fn take(http: &Http, headers: &mut HeaderMap, query: &mut Object, ignored: &mut Vec<Ignored>) -> Self {
-        let mut found = Self { pairs: Vec::new(), all_named: true };
+        let mut found = Self { all_named: true, ..Self::default() };
         let mut note = |what: String| ignored.push(Ignored { what, rule: "credentials".to_owned() });
         let names: Vec<_> = headers.keys().filter(|name| http.is_credential_header(name.as_str())).cloned().collect();
         for name in names {
@@ -30,6 +32,7 @@ impl Credentials {
             found.add(http, name.as_str(), values, name.as_str());
             headers.remove(&name);
             note(format!("header {name}"));
+            found.headers.push(name);
         }
         let holds = |name: &str, value: &Json| http.is_credential_parameter(name) || holds_credential(value);
         let names: Vec<_> =

@@ -30,7 +30,7 @@ use crate::{
     secret::Secret,
     share::{CredentialDigest, ShareChoice},
 };
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// An HTTP request as the judge sees it. `path` and `query` as the client sent them, after the service's prefix.
@@ -171,6 +171,8 @@ pub struct Plan {
     pub control: RequestControl,
     /// Digest of the credential that the request carried.
     pub credential: Option<CredentialDigest>,
+    /// The headers that were left out of the key as credentials, lower-case.
+    pub credential_headers: Vec<HeaderName>,
     /// What was left out of the key, and by which rule: for `explain`.
     pub ignored: Vec<Ignored>,
     /// Go on when nobody listens any more (`finish = true`).

@@ -188,6 +188,7 @@ impl Parts {
             lifetime: lifetime(operation, ttl),
             control,
             credential,
+            credential_headers: self.credentials.headers,
             ignored: self.ignored,
             finish: operation.finish,
         }

@@ -12,11 +12,12 @@ use crate::{
     record::Want,
     secret::{Secret, credential_digest, is_credential_header, is_credential_parameter},
 };
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 
 /// Credentials, and what is left of the request without them.
 struct Stripped {
     credentials: Vec<(String, Secret)>,
+    credential_headers: Vec<HeaderName>,
     headers: HeaderMap,
     target: String,
     ignored: Vec<Ignored>,
@@ -58,6 +59,7 @@ pub fn judge_plain(service: &str, request: &HttpRequest<'_>, context: &Context<'
         lifetime: Lifetime { from_origin: true, ..Lifetime::default() },
         control,
         credential,
+        credential_headers: stripped.credential_headers,
         ignored: stripped.ignored,
         finish: false,
     }))
@@ -83,6 +85,7 @@ fn pass_reason(request: &HttpRequest<'_>, control: &RequestControl) -> Option<Pa
 fn strip(request: &HttpRequest<'_>) -> Stripped {
     let mut stripped = Stripped {
         credentials: Vec::new(),
+        credential_headers: Vec::new(),
         headers: HeaderMap::new(),
         target: request.path.to_owned(),
         ignored: Vec::new(),
@@ -90,6 +93,7 @@ fn strip(request: &HttpRequest<'_>) -> Stripped {
     for (name, value) in request.headers {
         if is_credential_header(name.as_str()) {
             stripped.take("header", name.as_str(), "", value.as_bytes());
+            stripped.credential_headers.push(name.clone());
         } else {
             stripped.headers.append(name.clone(), value.clone());
         }
@@ -156,7 +160,7 @@ impl Stripped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     fn verdict(method: &Method, query: Option<&str>, headers: &[(&'static str, &'static str)]) -> Verdict {
         let headers: HeaderMap = headers
@@ -198,6 +202,8 @@ mod tests {
         let bearer = plan(None, &[("authorization", "Bearer s3cret"), ("accept", "a")]);
         assert!(!format!("{bearer:?}").contains("s3cret"));
         assert!(bearer.want.headers.contains_key("accept"));
+        assert_eq!(bearer.credential_headers, [header::AUTHORIZATION]);
+        assert!(plan(Some("authorization=x"), &[]).credential_headers.is_empty(), "a parameter is no header");
         assert_ne!(bearer.key, plan(None, &[("authorization", "Bearer other")]).key);
     }
 

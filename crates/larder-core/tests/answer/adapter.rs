@@ -1,12 +1,12 @@
 //! The adapter and the plans that these tests ask with.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use larder_core::{
     Question, Share, Variant,
     adapter::Adapter,
     freshness::RequestControl,
     json::Object,
-    judge::{Ignored, Lifetime, Plan},
+    judge::{Lifetime, Plan},
     record::Want,
     share::CredentialDigest,
 };
@@ -121,7 +121,8 @@ pub(crate) fn plan(operation: &str) -> Plan {
         lifetime,
         control: RequestControl::default(),
         credential: Some(credential),
-        ignored: vec![Ignored { what: "header authorization".to_owned(), rule: "credentials".to_owned() }],
+        credential_headers: vec![header::AUTHORIZATION],
+        ignored: Vec::new(),
         finish: false,
     }
 }

@@ -170,6 +170,7 @@ fn of(operation: &str, text: &str) -> Plan {
         lifetime: Lifetime { ttl: Duration::from_secs(60), ..Lifetime::default() },
         control: RequestControl::default(),
         credential: None,
+        credential_headers: Vec::new(),
         ignored: Vec::new(),
         finish: false,
     }

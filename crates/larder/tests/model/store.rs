@@ -310,6 +310,7 @@ pub(crate) fn question() -> Plan {
         lifetime: Lifetime { ttl: Duration::from_secs(60), ..Lifetime::default() },
         control: RequestControl::default(),
         credential: None,
+        credential_headers: Vec::new(),
         ignored: Vec::new(),
         finish: false,
     }

@@ -166,6 +166,7 @@ pub fn plan_tool(matched: &ToolMatch, args: &[String], facts: Facts, context: &C
         lifetime: matched.lifetime,
         control: RequestControl::default(),
         credential: Some(credential),
+        credential_headers: Vec::new(),
         ignored: ignored(matched, concealer),
         finish: false,
     }

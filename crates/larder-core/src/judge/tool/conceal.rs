@@ -1,6 +1,7 @@
 //! Secrets in command lines and variables: they stand in the question as HMACs, which tell them apart and tell nobody
 //! what they are.
 
+use super::passwords::Words;
 use crate::{
     json::{Json, Object},
     scan,
@@ -37,12 +38,15 @@ impl<'s> Concealer<'s> {
         Json::Object(object)
     }
 
-    /// The arguments as the question lists them.
-    pub(super) fn args(&mut self, args: &[String]) -> Vec<Json> {
-        let mut before = "";
+    /// The arguments of `tool` as the question lists them.
+    pub(super) fn args(&mut self, tool: &str, args: &[String]) -> Vec<Json> {
+        let (mut words, mut before) = (Words::default(), tool);
+        words.is_password(tool);
         let mut listed = Vec::with_capacity(args.len());
         for (at, arg) in args.iter().enumerate() {
-            listed.push(match is_login(before, arg) || names_credential(before) || holds_credential(arg) {
+            let is_password = words.is_password(arg);
+            let is_secret = is_password || is_login(before, arg) || names_credential(before) || holds_credential(arg);
+            listed.push(match is_secret {
                 true => self.conceal(format!("argument {}", at + 1), arg),
                 false => Json::String(arg.clone()),
             });
@@ -112,15 +116,22 @@ fn holds_credential(arg: &str) -> bool {
 
 /// `… --password SECRET …`, `… -u alice:SECRET …`, `… -pSECRET …` within one argument, as in what a shell is to run.
 fn has_flag(arg: &str) -> bool {
-    let words: Vec<&str> = arg.split_whitespace().collect();
-    words.windows(2).any(|pair| match pair {
-        [flag, value] => is_login(flag, value) || names_credential(flag) && !value.starts_with('-'),
-        _ => false,
-    }) || words.into_iter().any(is_glued)
+    let (mut words, mut flag) = (Words::default(), "");
+    arg.split_whitespace().any(|word| {
+        let before = std::mem::replace(&mut flag, word);
+        let is_named = names_credential(before) && !word.starts_with('-');
+        words.is_password(word) || is_named || is_login(before, word) || is_glued(word)
+    })
 }
 
-/// `-pSECRET`, `-ualice:SECRET`: the value is glued to its flag. `-print` is hidden too: it still is told apart.
+/// Words of `find` that begin like a glued password.
+const WORDS: [&str; 6] = ["-path", "-perm", "-print", "-print0", "-printf", "-prune"];
+
+/// `-pSECRET`, `-ualice:SECRET`: the value is glued to its flag. `-pretty` is hidden too: it still is told apart.
 fn is_glued(arg: &str) -> bool {
+    if WORDS.contains(&arg) {
+        return false;
+    }
     let password = ["-p", "/p:"].iter().any(|flag| arg.strip_prefix(flag).is_some_and(|value| !value.is_empty()));
     password || arg.strip_prefix('-').is_some_and(|rest| rest.starts_with(['u', 'U']) && rest.contains(':'))
 }
@@ -207,7 +218,7 @@ mod tests {
         let hidden = |args: &[&str]| {
             let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
             let mut concealer = Concealer::new(&secret);
-            let listed = concealer.args(&args);
+            let listed = concealer.args("tool", &args);
             assert_eq!(listed.len(), args.len());
             concealer.into_concealed()
         };
@@ -220,7 +231,7 @@ mod tests {
             hidden(&["-u", "1000:1000", "date", "-u", "+%H:%M", "git@host:a/b", "nginx:1.2@sha256:ab", "a@b"]),
             Vec::<String>::new()
         );
-        assert_eq!(hidden(&["-c", "find . -type f --limit 5 && ls -u x"]), Vec::<String>::new());
+        assert_eq!(hidden(&["-c", "find . -type f -print0 && ls -u x", "-path"]), Vec::<String>::new());
         for args in [
             &["-x", "ghp_0123456789abcdefghij"][..],
             &["-H", "Authorization: Bearer me"],
@@ -272,9 +283,28 @@ mod tests {
             &["-f", "password=me"],
             &["-b", "session=me"],
             &["-c", "mysql --user=alice -pme"],
+            &["-c", "sudo sshpass -p me ssh host"],
+            &["-c", "/usr/bin/redis-cli -a me get x"],
         ] {
             assert_eq!(hidden(args), ["argument 2"], "{args:?}");
         }
+    }
+
+    #[test]
+    fn passwords_of_tools_that_do_not_call_them_so() {
+        let secret = Secret::new([7; 32]);
+        let hidden = |tool: &str, args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            let mut concealer = Concealer::new(&secret);
+            concealer.args(tool, &args);
+            concealer.into_concealed()
+        };
+        assert_eq!(hidden("sshpass", &["-p", "me", "ssh", "host"]), ["argument 2"]);
+        assert_eq!(hidden("sudo", &["/usr/bin/sshpass", "-p", "me", "ssh", "host"]), ["argument 3"]);
+        assert_eq!(hidden("redis-cli", &["-h", "host", "-a", "me"]), ["argument 4"]);
+        assert_eq!(hidden("ldapsearch", &["-w", "me", "-x"]), ["argument 2"]);
+        assert_eq!(hidden("docker", &["run", "-p", "127.0.0.1:80:80", "nginx"]), Vec::<String>::new());
+        assert_eq!(hidden("mkdir", &["-p", "folder"]), Vec::<String>::new());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Command lines: recognised, made into a question, and judged once they have run (docs: the runner's rules).
 
 mod conceal;
+mod passwords;
 mod surroundings;
 
 pub use surroundings::Surroundings;
@@ -143,7 +144,7 @@ fn kept_codes(rule: &[u8], options: &RunOptions) -> Vec<u8> {
 pub fn plan_tool(matched: &ToolMatch, args: &[String], facts: Facts, context: &Context<'_>) -> Plan {
     let facts = only_asked(matched, facts);
     let mut concealer = Concealer::new(context.secret);
-    let params = params(args, &facts, &mut concealer);
+    let params = params(&matched.service, args, &facts, &mut concealer);
     let variant = Variant(if facts.one_output { ONE_OUTPUT.to_owned() } else { String::new() });
     let credential = caller(facts, context.secret);
     let question = Question {
@@ -181,9 +182,9 @@ fn only_asked(matched: &ToolMatch, mut facts: Facts) -> Facts {
     facts
 }
 
-fn params(args: &[String], facts: &Facts, concealer: &mut Concealer<'_>) -> Object {
+fn params(tool: &str, args: &[String], facts: &Facts, concealer: &mut Concealer<'_>) -> Object {
     let mut params = Object::default();
-    params.insert("argv", Json::Array(concealer.args(args)));
+    params.insert("argv", Json::Array(concealer.args(tool, args)));
     let text = |text: &String| Json::String(text.clone());
     let optional = [("cwd", &facts.cwd), ("program", &facts.program), ("stdin", &facts.stdin)];
     for (name, value) in optional {

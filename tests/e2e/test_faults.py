@@ -200,10 +200,12 @@ def test_a_folder_that_becomes_read_only(home, origins):
 HOMES = {"none": {}, "nowhere": {"HOME": "/dev/null/nowhere"}, "unwritable": {"HOME": "/proc"}, "empty": {"HOME": ""}, "a file": {"HOME": "/etc/hostname"}}
 
 
+@pytest.mark.parametrize("temporary", [True, False], ids=["temporary", "nowhere"])
 @pytest.mark.parametrize("kind", HOMES)
-def test_a_missing_home(kind, home, origins):
+def test_a_missing_home(kind, temporary, home, origins):
     origin = origins(answer)
-    home.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(home.folder), **HOMES[kind]}
+    temporary = str(home.folder) if temporary else "/proc"
+    home.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": temporary, **HOMES[kind]}
     tool_goes_on(home, Tool(home.folder, "echo out; echo err >&2"))
     own_words(put(home, "a", ok=False))
     own_words(home.larder("get", "openai", "embedding", "input=a", "model=m", ok=False))
@@ -213,7 +215,8 @@ def test_a_missing_home(kind, home, origins):
     names = [f"homeless {n}" for n in range(20)]
     ask_all(gateway, names)
     assert ask_all(gateway, names) == 20, "kept while it runs"
-    told_exactly(gateway, "kept in memory only" if HOMES[kind].get("HOME") else "no folder for the store")
+    in_memory = HOMES[kind].get("HOME") or temporary == "/proc"
+    told_exactly(gateway, "kept in memory only" if in_memory else "no folder for the store")
     assert gateway.stop() == 0
 
 

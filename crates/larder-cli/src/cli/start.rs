@@ -9,8 +9,13 @@ use crate::{
     address::shown,
     config::{parse_duration, parse_share, parse_size},
     error::CliError,
+    output::Output,
 };
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 use tempfile::TempDir;
 
 /// What `larder serve` takes.
@@ -44,17 +49,35 @@ pub(crate) struct ServeArgs {
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: ServeArgs, session: &Session) -> Outcome {
-    let homeless = homeless(session)?;
-    super::serve::run(options(args, session, homeless.as_ref().map(TempDir::path))?, session.output)?;
+    let homeless = session.settings.store().err().map(|error| Homeless::new(&error, session.output));
+    super::serve::run(options(args, session, homeless.as_ref().map(Homeless::path))?, session.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where there is no folder for a store, the gateway serves nevertheless: what it keeps goes when it goes.
-fn homeless(session: &Session) -> Result<Option<TempDir>, CliError> {
-    let Err(error) = session.settings.store() else { return Ok(None) };
-    session.output.warn(format!("{error}\nuntil then nothing outlives this gateway"));
-    let folder = tempfile::Builder::new().prefix("larder-").tempdir();
-    folder.map(Some).map_err(|error| CliError::failed(format!("no temporary folder: {error}")))
+/// A store where there is no folder for one: the gateway serves nevertheless, and what it keeps goes when it goes.
+enum Homeless {
+    Temporary(TempDir),
+    /// Not even that can be made. Whoever opens a store there says so.
+    Nowhere(PathBuf),
+}
+
+impl Homeless {
+    fn new(error: &CliError, output: Output) -> Self {
+        match tempfile::Builder::new().prefix("larder-").tempdir() {
+            Ok(folder) => {
+                output.warn(format!("{error}\nuntil then nothing outlives this gateway"));
+                Self::Temporary(folder)
+            }
+            Err(_) => Self::Nowhere(std::env::temp_dir().join(format!("larder-{}", std::process::id()))),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Nowhere(path) => path,
+        }
+    }
 }
 
 fn options(args: ServeArgs, session: &Session, homeless: Option<&Path>) -> Result<ServeOptions, CliError> {

@@ -10,6 +10,7 @@ import pytest
 from support.ask import bearer, chat
 from support.faults import Clock, read_only, strace, tmpfs, warnings
 from support.killed import PATH, Asked, answer
+from support.origin import Reply
 from support.program import Gateway
 from support.tool import Tool
 
@@ -86,6 +87,26 @@ def test_a_disk_that_fails_to_read_now_and_then_keeps_its_answers(at, durable, h
             get(home, name)
     assert [get(home, name) for name in names] == [f"value of {name}" for name in names]
     assert not list(home.store.glob("v2/index.broken*"))
+
+
+@pytest.mark.parametrize("calls, error", [("openat", "EMFILE"), ("openat", "EIO"), ("openat", "EACCES"), ("read", "EIO")], ids=lambda value: value)
+def test_a_large_answer_that_cannot_be_read_is_kept(calls, error, home, origins):
+    """What is wrong is not the answer."""
+    origin = origins(lambda call: Reply(200, [("content-type", "application/octet-stream"), ("cache-control", "max-age=600")], call.path.encode() * 20_000))
+    def ask(gateway):
+        got = [gateway.get(f"/plain/large/{n}") for n in range(3)]
+        assert [(one.status, one.body) for one in got] == [(200, f"/large/{n}".encode() * 20_000) for n in range(3)]
+        return [one.cache.get("hit") for one in got]
+    gateway = home.serve("--memory", "0", plain=origin.url)
+    ask(gateway)
+    home.settle(3)
+    assert ask(gateway) == [True] * 3 and gateway.stop() == 0
+    with under(home, strace(home.store, calls, error, bodies_only=True)):
+        gateway = home.serve("--memory", "0", plain=origin.url)
+        assert ask(gateway) == [None] * 3
+        told_exactly(gateway, "a tier failed")
+    home.close()
+    assert ask(home.serve("--memory", "0", plain=origin.url)) == [True] * 3
 
 
 @pytest.mark.parametrize("calls, error", FAULTS, ids=lambda value: value)

@@ -128,6 +128,12 @@ impl IndexFault {
 const LET_GO: &str = "let the process go on or end it (`fuser` names those that have the file open)";
 const FREE_ROOM: &str = "free some room on the disk, or lower the store's limit";
 
+const MORE_HANDLES: &str = "let the process have more open files (`ulimit -n`), or end those that hold many";
+
+fn is_out_of_handles(error: &std::io::Error) -> bool {
+    error.raw_os_error().is_some_and(|number| number == libc::EMFILE || number == libc::ENFILE)
+}
+
 /// What is wrong, whichever file or call met it: one warning each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Harm {
@@ -186,6 +192,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Io { source, .. } if is_out_of_handles(source) => MORE_HANDLES,
             Self::Io { source, .. } => io_hint(source.kind()),
             Self::Index { fault, .. } => fault.hint(),
             Self::Body { .. } => "the answer was changed on its way to the store: ask again",

@@ -10,11 +10,14 @@ import pytest
 FILES = ("", "/v2", "/v2/index.db", "/v2/index.db-wal", "/v2/index.db-shm", "/v2/sidecar", "/v2/lock", "/v2/maintenance.lock", "/v2/bodies", "/v2/runs", "/v2/flights")
 
 
-def strace(store, calls, error, at="1+"):
-    """The words before a command under which `calls` on the store's own files fail; skips where nothing can be traced."""
+def strace(store, calls, error, at="1+", bodies_only=False):
+    """The words before a command under which `calls` on the store's files fail, or on those of its large bodies alone; skips where nothing
+    can be traced."""
     if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True).returncode:
         pytest.skip("strace is not installed or may not trace here")
-    paths = [word for name in FILES for word in ("-P", f"{store}{name}")]
+    large = [*pathlib.Path(store).glob("v2/bodies/*/*"), *([] if bodies_only else pathlib.Path(store).glob("v2/runs/*/*"))]
+    files = [str(file) for file in large] + ([] if bodies_only else [f"{store}{name}" for name in FILES])
+    paths = [word for file in files for word in ("-P", file)]
     return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", *paths, "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={at}"]
 
 

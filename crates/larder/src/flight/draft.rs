@@ -74,10 +74,13 @@ impl Pilot {
         record.head = Head::Http { status, headers: stored_headers(&headers) };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let verdict = judge_head(&self.plan, status, &headers, (self.now)());
-        let HeadVerdict::Keep { lifetime, initial_age, .. } = verdict else {
-            self.not_kept("the origin no longer lets it be kept");
-            self.forget(entry).await;
-            return Landing::Parted(Box::new(entry.clone()));
+        let (lifetime, initial_age) = match verdict {
+            HeadVerdict::Keep { lifetime, initial_age, vary } if vary == record.vary && is_of(entry, news) => {
+                (lifetime, initial_age)
+            }
+            // Who kept it asked for less than what it varies with now, or was given another answer.
+            HeadVerdict::Keep { .. } => return self.part(entry, "the origin says other things of it").await,
+            HeadVerdict::Refuse(_) => return self.part(entry, "the origin no longer lets it be kept").await,
         };
         record.created = (self.now)();
         record.initial_age_ms = millis(initial_age);
@@ -94,6 +97,13 @@ impl Pilot {
         Landing::Confirmed(Box::new(Entry { record: record.into(), ..entry.clone() }))
     }
 
+    /// The stored answer, for the leader alone.
+    async fn part(&self, entry: &Entry, why: &str) -> Landing {
+        self.not_kept(why);
+        self.forget(entry).await;
+        Landing::Parted(Box::new(entry.clone()))
+    }
+
     async fn forget(&self, entry: &Entry) {
         let forgotten = timeout(self.flights.limits.commit, self.shelf.forget(entry.record.key, (self.now)())).await;
         if !matches!(forgotten, Ok(Ok(()))) {
@@ -102,6 +112,12 @@ impl Pilot {
             );
         }
     }
+}
+
+/// Whether a 304 speaks of the stored answer: a strong validator of another one does not (RFC 9111 §4.3.4).
+fn is_of(entry: &Entry, news: &HeaderMap) -> bool {
+    let stored = entry.record.headers().get(header::ETAG);
+    news.get(header::ETAG).is_none_or(|named| named.as_bytes().starts_with(b"W/") || stored == Some(named))
 }
 
 /// The stored headers with those of a 304 in place of their namesakes; what speaks of the body stays as it was stored.

@@ -104,15 +104,18 @@ async fn confirmed_by_the_origin() {
     assert_eq!((counted(Event::Hit), counted(Event::Miss), counted(Event::ApiCall)), (3, 1, 2));
 }
 
-/// The 304 itself says that nothing is to be kept: what is stored goes, and nobody but the one who asked is given it.
+/// The 304 itself says that nothing is to be kept, that it depends on more than was compared, or that it speaks of another answer:
+/// what is stored goes, and nobody but the one who asked is given it.
 #[tokio::test(start_paused = true)]
 async fn confirmed_and_no_longer_to_be_kept() {
-    for word in ["no-store", "private"] {
+    for (name, word) in
+        [("cache-control", "no-store"), ("cache-control", "private"), ("vary", "x-lang"), ("etag", "\"v2\"")]
+    {
         let gate = Gate::new();
         let held = gate.clone();
         let world = World::new(Scripted::new(move |_, seen| {
             if seen.headers.contains_key("if-none-match") {
-                Reply::status(304).header("etag", "\"v1\"").header("cache-control", word).headers_after(&held)
+                Reply::status(304).header(name, word).headers_after(&held)
             } else {
                 Reply::ok("body").header("etag", "\"v1\"")
             }

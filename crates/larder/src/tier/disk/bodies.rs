@@ -43,21 +43,38 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The body in the file at its place, every byte verified; `None` when it is missing or not what it should be.
-/// The handle that was verified is the one that is served.
-pub(super) fn read(bodies: &Path, cid: &BodyCid, len: u64) -> Option<Body> {
+/// The handle that was verified is the one that is served. Errors: it could not be looked at, which says nothing of it.
+pub(super) fn read(bodies: &Path, cid: &BodyCid, len: u64) -> Result<Option<Body>, Error> {
     let path = path(bodies, cid);
-    let file = open(&path).ok()?;
-    if file.metadata().ok()?.len() != len {
-        return None;
+    match verified(&path, cid, len) {
+        Ok(body) => Ok(body),
+        Err(error) if is_damage(&error) => Ok(None),
+        failed => failed.at(&path),
+    }
+}
+
+fn verified(path: &Path, cid: &BodyCid, len: u64) -> io::Result<Option<Body>> {
+    let file = open(path)?;
+    if file.metadata()?.len() != len {
+        return Ok(None);
     }
     if len <= WHOLE {
-        let mut bytes = Vec::with_capacity(usize::try_from(len).ok()?);
-        (&file).take(len + 1).read_to_end(&mut bytes).ok()?;
-        return (BodyCid::of(&bytes) == *cid).then(|| Body::Bytes(Bytes::from(bytes)));
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+        (&file).take(len + 1).read_to_end(&mut bytes)?;
+        return Ok((BodyCid::of(&bytes) == *cid).then(|| Body::Bytes(Bytes::from(bytes))));
     }
-    (hash(&file, |_| Ok(())).ok()? == (*cid, len)).then_some(())?;
-    io::Seek::rewind(&mut &file).ok()?;
-    Some(Body::File { file: Arc::new(file), path, len, cid: *cid })
+    if hash(&file, |_| Ok(()))? != (*cid, len) {
+        return Ok(None);
+    }
+    io::Seek::rewind(&mut &file)?;
+    Ok(Some(Body::File { file: Arc::new(file), path: path.to_owned(), len, cid: *cid }))
+}
+
+/// Whether it is the file that is wrong (it is not there, or something else stands in its place), and not the disk, the rights,
+/// or how many files may be open.
+fn is_damage(error: &io::Error) -> bool {
+    let of_the_file = [libc::ENOENT, libc::ENOTDIR, libc::EISDIR, libc::ELOOP, libc::ENXIO];
+    error.raw_os_error().is_none_or(|number| of_the_file.contains(&number))
 }
 
 /// Makes sure that the body's file is at its place and whole.

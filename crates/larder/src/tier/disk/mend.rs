@@ -1,7 +1,7 @@
 //! What is said of an index that fails: one that is broken is begun anew, which is said once.
 
 use super::{Inner, open, pool::Failure};
-use crate::{Error, IndexFault};
+use crate::{Error, IndexFault, error::Harm};
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -73,6 +73,7 @@ impl Inner {
         match self.mend() {
             Ok(true) => anew(),
             Ok(false) => error.into(),
+            Err(why) if why.harm() == Some(Harm::Locked) => why,
             Err(why) => Error::index(format!("{error}; and it could not be begun anew: {why}")),
         }
     }
@@ -100,7 +101,10 @@ impl Inner {
 
     fn look_for_damage(&self) -> Result<Look, Error> {
         let looked = open::repair(&self.paths, self.pool.mode).map(|anew| if anew { Look::Anew } else { Look::Intact });
-        self.mending.end(*looked.as_ref().unwrap_or(&Look::Failed));
+        let by_another = matches!(&looked, Err(why) if why.harm() == Some(Harm::Locked));
+        // Who holds the lock so long looks at it, as far as this process knows.
+        let otherwise = if by_another { Look::Going } else { Look::Failed };
+        self.mending.end(*looked.as_ref().unwrap_or(&otherwise));
         if looked.is_ok()
             && let Err(error) = self.level_generations()
         {

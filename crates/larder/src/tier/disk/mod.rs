@@ -346,7 +346,7 @@ impl Tier for Disk {
                 read::Found::Entry(entry) => Ok(Some(entry)),
                 read::Found::InFile(found) => {
                     let inner = Arc::clone(&self.inner);
-                    blocking(move || Ok(inner.read_file(found))).await
+                    blocking(move || inner.read_file(found)).await
                 }
             }
         })

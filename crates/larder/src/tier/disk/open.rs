@@ -77,6 +77,9 @@ pub(super) fn lock(root: &Path, patience: Duration) -> Result<File, Error> {
 /// How long another process's lock is waited for, unless the caller is in a hurry.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The same where a call waits for it that could go on without a store.
+const BRIEF: Duration = Duration::from_millis(250);
+
 /// How connections are opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mode {
@@ -121,7 +124,7 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
 
 /// Moves an index aside that turned out to be broken while it was in use; whether it was.
 pub(super) fn repair(paths: &Paths, mode: Mode) -> Result<bool, Error> {
-    let _lock = lock(&paths.root, mode.patience)?;
+    let _lock = lock(&paths.root, mode.patience.min(BRIEF))?;
     // What a check finds is an error here, so that it can be told from a page that could not be read.
     match looked_at(|| connect(&paths.index, mode).and_then(|connection| find_damage(&connection))) {
         Ok(()) => return Ok(false),
@@ -140,9 +143,33 @@ fn find_damage(connection: &Connection) -> rusqlite::Result<()> {
     if found != "ok" {
         return Err(failure(SQLITE_CORRUPT, found));
     }
-    match schema(connection)? == schema(&made()?)? {
+    if schema(connection)? != schema(&made()?)? {
+        return Err(failure(SQLITE_CORRUPT, "other tables than ours".to_owned()));
+    }
+    read_small_tables(connection)
+}
+
+/// Reads what every process reads whole, as it does: no check sees that a text is none (UTF-8), or a number at its end.
+fn read_small_tables(connection: &Connection) -> rusqlite::Result<()> {
+    for select in [
+        "SELECT service, operation FROM generation",
+        "SELECT service, name FROM operation",
+        "SELECT service, operation FROM counter",
+        "SELECT origin, digest FROM credential",
+    ] {
+        let mut statement = connection.prepare(select)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            for column in 0..2 {
+                row.get_ref(column)?.as_str().map_err(|_| failure(SQLITE_CORRUPT, "a text that is none".to_owned()))?;
+            }
+        }
+    }
+    // It begins below 2^61, and is raised by ones.
+    let revision: i64 = connection.query_row("SELECT revision FROM total", [], |row| row.get(0))?;
+    match revision.unsigned_abs() < 1 << 62 {
         true => Ok(()),
-        false => Err(failure(SQLITE_CORRUPT, "other tables than ours".to_owned())),
+        false => Err(failure(SQLITE_CORRUPT, "a revision that cannot be".to_owned())),
     }
 }
 

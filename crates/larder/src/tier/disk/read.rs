@@ -143,15 +143,15 @@ impl Inner {
     }
 
     /// Reads and verifies the body of a row that keeps it in a file.
-    pub(super) fn read_file(&self, found: Box<Verified>) -> Option<Entry> {
+    pub(super) fn read_file(&self, found: Box<Verified>) -> Result<Option<Entry>, Error> {
         let Verified { id, record_cid, generation, record } = *found;
-        if let Some(body) = bodies::read(&self.paths.bodies, &record.body, record.body_len) {
-            return Some(hand_out(record, body, generation, &self.sidecar.view()));
+        if let Some(body) = bodies::read(&self.paths.bodies, &record.body, record.body_len)? {
+            return Ok(Some(hand_out(record, body, generation, &self.sidecar.view())));
         }
         self.damaged(&record.service, &record.operation, &record.body);
         let _still_there = self.remove_row(id, &record_cid);
         let _absent = std::fs::remove_file(bodies::path(&self.paths.bodies, &record.body));
-        None
+        Ok(None)
     }
 
     fn damaged(&self, service: &str, operation: &str, what: &dyn fmt::Display) {

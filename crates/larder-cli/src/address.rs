@@ -5,6 +5,7 @@
 
 use larder_core::{
     origin_id::{Upstream, UpstreamError},
+    scan::token_in,
     secret::{has_credential_address, is_credential_parameter},
 };
 use std::borrow::Cow;
@@ -57,6 +58,7 @@ fn is_secretive(text: &str) -> bool {
     let path = text.split([';', '?', '#']).next().unwrap_or_default();
     let mut named = path.split(['/', '&', ',', ' ', '`', '"']).filter_map(|piece| piece.split_once('='));
     text.contains('@')
+        || token_in(text.as_bytes()).is_some()
         || text.to_ascii_lowercase().contains("%40")
         || named.any(|(name, _)| is_credential_parameter(name))
         || has_credential_address(path)
@@ -66,7 +68,8 @@ fn is_secretive(text: &str) -> bool {
 fn suspect(text: &str, start: usize) -> Option<usize> {
     let rest = text.get(start..)?;
     let authority = rest.split(['/', '?', '#']).next().filter(|_| start > 0).unwrap_or_default();
-    let port = authority.rfind(':').filter(|_| !authority.starts_with('['));
+    let host = authority.rfind(']').map_or(0, |end| end + 1);
+    let port = authority.get(host..).and_then(|port| port.rfind(':')).map(|at| host + at);
     let port = port.filter(|at| !authority.get(at + 1..).is_some_and(is_number));
     [port, rest.find([';', '?', '#'])].into_iter().flatten().min().map(|at| start + at + 1)
 }
@@ -88,6 +91,9 @@ mod tests {
             ("http://127.0.0.1:9/#token=S", "http://127.0.0.1:9/#…"),
             ("http://h/a%3Btoken=S", "http://…"),
             ("http://h/token=S/", "http://…"),
+            ("http://h/ghp_0123456789abcdef?y", "http://…"),
+            ("http://[::1]:S", "http://[::1]:…"),
+            ("http://[::1]:80/a", "http://[::1]:80/a"),
             ("HTTPS://user:pw@host:1/p@q", "HTTPS://…"),
             ("https://token@host", "https://…"),
             ("http://user:pa/S@h", "http://…"),

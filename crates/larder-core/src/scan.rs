@@ -2,8 +2,10 @@
 //! stands in a question. It knows forms, not values, so that it errs on the side of seeing too much.
 
 use crate::secret::{
-    has_credential_address, is_credential_name, is_credential_variable, is_folder_variable, is_only_a_key,
+    has_address_with, has_credential_address, is_credential_name, is_credential_variable, is_folder_variable,
+    is_only_a_key,
 };
+use data_encoding::BASE64_NOPAD;
 use memchr::memmem;
 use std::sync::LazyLock;
 
@@ -89,9 +91,34 @@ pub fn token_in(bytes: &[u8]) -> Option<&'static str> {
     formed.or_else(|| has_jwt(bytes).then_some("JWT")).or_else(|| has_private_key(bytes).then_some("private key"))
 }
 
-/// Whether a text that need not be secret by its name holds a credential all the same: in an address, or by its form.
+/// Whether a text that need not be secret by its name holds a credential all the same: in an address, by its form, or behind an
+/// authentication scheme.
 pub(crate) fn holds_secret(text: &str) -> bool {
-    has_credential_address(text) || token_in(text.as_bytes()).is_some()
+    has_credential_address(text) || token_in(text.as_bytes()).is_some() || has_scheme(text)
+}
+
+/// Whether a header of an answer hands out a credential by what it says. A validator is an opaque word.
+pub(crate) fn hands_out_secret(header: &str, value: &str) -> bool {
+    match header {
+        "etag" => false,
+        "location" | "content-location" | "refresh" => holds_secret(value),
+        "link" => has_address_with(value, |name| is_credential_name(name) && !is_only_a_key(&name.replace('-', "_"))),
+        _ => has_address_with(value, says_openly) || token_in(value.as_bytes()).is_some(),
+    }
+}
+
+/// `Bearer …` or `Basic …` with what belongs behind it (RFC 9110 §11.4, RFC 7617), by itself or behind a header's name.
+fn has_scheme(text: &str) -> bool {
+    let value = text.rsplit_once(": ").map_or(text, |(_, value)| value).trim().trim_matches(['"', '\'']);
+    let Some((scheme, word)) = value.split_once(' ') else { return false };
+    let word = word.trim();
+    let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
+    is_word && (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic") && is_login(word))
+}
+
+fn is_login(word: &str) -> bool {
+    let decoded = BASE64_NOPAD.decode(word.trim_end_matches('=').as_bytes());
+    decoded.is_ok_and(|login| login.contains(&b':'))
 }
 
 /// The name in a `NAME=value` of `bytes` that says credential and is given something like one (`env`, `set`, `.env`
@@ -102,8 +129,15 @@ pub fn named_in(bytes: &[u8]) -> Option<String> {
         let before = bytes.get(..at).unwrap_or_default();
         let length = before.iter().rev().take_while(|byte| url_safe(**byte)).take(LONGEST_NAME).count();
         let name = std::str::from_utf8(before.get(at - length..)?).ok()?;
-        (looks_secret(bytes.get(at + 1..)?) && says_secret(name)).then(|| name.to_owned())
+        let name = if before.get(..at - length)?.ends_with(b"\\") { unescaped(name) } else { name };
+        (looks_secret(name, bytes.get(at + 1..)?) && says_secret(name)).then(|| name.to_owned())
     })
+}
+
+/// What follows the rest of an escape sequence of JSON: of `n`, or of `u0026`.
+fn unescaped(name: &str) -> &str {
+    let length = if name.starts_with('u') { 5 } else { 1 };
+    name.get(length..).unwrap_or_default()
 }
 
 /// In capitals it is a variable, where `token` anywhere says enough; elsewhere `max_tokens` is none.
@@ -111,8 +145,13 @@ fn says_secret(name: &str) -> bool {
     let is_variable = !name.bytes().any(|byte| byte.is_ascii_lowercase());
     match is_variable {
         true => !is_folder_variable(name) && (is_credential_name(name) || is_credential_variable(name)),
-        false => is_credential_name(name) && !is_ordinary(name),
+        false => says_openly(name),
     }
+}
+
+/// Whether a name says credential, and nothing else.
+pub(crate) fn says_openly(name: &str) -> bool {
+    is_credential_name(name) && !is_ordinary(name)
 }
 
 /// Names that every program and page gives to other things as well: not enough to keep nothing of an output.
@@ -131,20 +170,27 @@ const LEAST_VALUE: usize = 8;
 const LONGEST_VALUE: usize = 256;
 
 /// Quotes do not count; stars, dots and references to other variables stand for a secret and are none.
-fn looks_secret(value: &[u8]) -> bool {
+fn looks_secret(name: &str, value: &[u8]) -> bool {
     let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value);
     let value = value.get(..LONGEST_VALUE).unwrap_or(value);
     let length = value.iter().take_while(|byte| byte.is_ascii_graphic() && !b"\"'&".contains(byte)).count();
     let value = value.get(..length).unwrap_or_default();
     let stands_for =
         value.iter().all(|byte| b"*x.-_".contains(byte)) || matches!(value.first(), Some(b'$' | b'<' | b'='));
-    length >= LEAST_VALUE && !stands_for && !value.iter().all(u8::is_ascii_digit) && !is_code(value)
+    length >= LEAST_VALUE && !stands_for && !value.iter().all(u8::is_ascii_digit) && !is_code(name, value)
 }
 
-/// `os.getenv(…`, `config["…`: what a program asks for, not what it gets.
-fn is_code(value: &[u8]) -> bool {
+/// `os.getenv(…`, `config[0]`: what a program asks for, not what it gets. Its quotations are cut off before; a bracket behind which
+/// more stands is closed, or may be part of a password, as it may be wherever a shell sets a variable.
+fn is_code(name: &str, value: &[u8]) -> bool {
     let length = value.iter().take_while(|byte| word(**byte) || **byte == b'.').count();
-    length > 0 && matches!(value.get(length), Some(b'(' | b'['))
+    let close = match value.get(length) {
+        Some(b'(') => b')',
+        Some(b'[') => b']',
+        _ => return false,
+    };
+    let inside = value.get(length + 1..).unwrap_or_default();
+    length > 0 && name.bytes().any(|byte| byte.is_ascii_lowercase()) && (inside.is_empty() || inside.contains(&close))
 }
 
 /// Whether a word begins at `at`: in `task-…` there is no `sk-…`. A colour's escape sequence and JSON's escapes end in a
@@ -251,6 +297,11 @@ mod tests {
             ("a\nexport DB_PASSWORD='canary-9f3b'\n", "DB_PASSWORD"),
             ("x https://h/?a=1&X-Amz-Signature=0123456789abcdef", "X-Amz-Signature"),
             ("{\"line\":\"CLIENT_SECRET=canary-9f3b\"}", "CLIENT_SECRET"),
+            (r#"{"u":"https://h/?a=1\u0026sig=abcdefghijk"}"#, "sig"),
+            (r#"{"text":"a\nsig=abcdefghijk"}"#, "sig"),
+            ("OTHER_PASSWORD=hunter7(hunter8", "OTHER_PASSWORD"),
+            ("password=abc(defgh", "password"),
+            ("TOKEN=get_it(abcd)", "TOKEN"),
         ] {
             assert_eq!(named_in(text.as_bytes()).as_deref(), Some(name), "{text}");
         }
@@ -302,6 +353,7 @@ mod tests {
             "token: gho_0123456789\n",
             "\u{1b}[1;32mgithub_pat_11ABCDEFG0\u{1b}[0m",
             "HF=hf_abcdefghijklmnopqrst",
+            "eyJ.eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
             r#"{"log":"\nsk-abcdefghijklmnopq"}"#,
             r"\u0022sk-abcdefghijklmnopq",
             "\u{1b}[1msk-abcdefghijklmnopq",

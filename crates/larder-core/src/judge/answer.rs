@@ -5,10 +5,10 @@ use crate::{
     Share, Timestamp,
     freshness::{ResponseControl, explicit_lifetime, initial_age, response_control, vary_names},
     record::vary_value,
-    scan::holds_secret,
+    scan::{hands_out_secret, holds_secret},
     secret::{is_credential_header, is_issued_header, is_sure_credential_header},
 };
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::time::Duration;
 
 /// Statuses that a plain GET or HEAD is kept with, given an explicit lifetime (RFC 9110 §15.1 without the partial and
@@ -136,7 +136,10 @@ fn refused_secret(headers: &HeaderMap) -> Option<String> {
     let issued = headers.keys().find(|name| is_issued_header(name.as_str()));
     // Cookies have a rule of their own.
     let others = headers.iter().filter(|(name, _)| *name != header::SET_COOKIE);
-    let leads = others.into_iter().find(|(_, value)| holds_secret(&String::from_utf8_lossy(value.as_bytes())));
+    let says = |name: &HeaderName, value: &HeaderValue| {
+        hands_out_secret(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))
+    };
+    let leads = others.into_iter().find(|(name, value)| says(name, value));
     let name = issued.or_else(|| leads.map(|(name, _)| name))?;
     Some(format!("its header `{name}` holds a credential"))
 }
@@ -166,10 +169,10 @@ fn refused_by_share(plan: &Plan, control: &ResponseControl, headers: &HeaderMap)
     (needs_leave && !allowed).then(|| "the request carried a credential and the origin did not say `public`".to_owned())
 }
 
-/// Whether a header tells callers apart that is a credential beyond doubt. A parameter called `key`, or a header that only
-/// looks like one, may be everybody's, and who is asking may be said elsewhere.
+/// Whether a header tells callers apart that is a credential beyond doubt. A parameter called `key`, a header that only
+/// looks like one, or a cookie (`lang=en`) may be everybody's, and who is asking may be said elsewhere.
 fn is_told_apart(plan: &Plan) -> bool {
-    plan.credential_headers.iter().any(|name| is_sure_credential_header(name.as_str()))
+    plan.credential_headers.iter().any(|name| *name != header::COOKIE && is_sure_credential_header(name.as_str()))
 }
 
 /// `Vary`'s names with this request's values. `accept-encoding` is left out, since only `identity` is kept; credentials

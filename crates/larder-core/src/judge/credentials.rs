@@ -9,7 +9,7 @@ use crate::{
     secret::{Secret, credential_digest},
     share::CredentialDigest,
 };
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// The credentials that a request carries, taken out of everything that is kept.
 #[derive(Debug, Default)]
@@ -26,7 +26,8 @@ impl Credentials {
     pub(super) fn take(http: &Http, headers: &mut HeaderMap, query: &mut Object, ignored: &mut Vec<Ignored>) -> Self {
         let mut found = Self { all_named: true, ..Self::default() };
         let mut note = |what: String| ignored.push(Ignored { what, rule: "credentials".to_owned() });
-        let names: Vec<_> = headers.keys().filter(|name| http.is_credential_header(name.as_str())).cloned().collect();
+        let holds = |name: &HeaderName| http.is_credential_header(name.as_str()) || has_credential(headers, name);
+        let names: Vec<_> = headers.keys().filter(|name| holds(name)).cloned().collect();
         for name in names {
             let values: Vec<_> = headers.get_all(&name).iter().map(|value| Secret::new(value.as_bytes())).collect();
             found.add(http, name.as_str(), values, name.as_str());
@@ -65,6 +66,23 @@ impl Credentials {
             Some(digest) => Share::Credential(digest.clone()),
         }
     }
+}
+
+/// Headers that say what is spoken: they hold no credential, and every request has them.
+const PLAIN: [HeaderName; 7] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+];
+
+/// Whether a header holds a credential by what it says, whatever its name.
+pub(super) fn has_credential(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let says = |value: &HeaderValue| holds_secret(&String::from_utf8_lossy(value.as_bytes()));
+    !PLAIN.contains(name) && headers.get_all(name).iter().any(says)
 }
 
 /// Whether a parameter is an address that holds a credential (`url=https://h/?token=…`) or has a token's form, or one of

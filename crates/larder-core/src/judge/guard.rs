@@ -3,10 +3,11 @@
 use super::{BodyView, HttpRequest, PassReason};
 use crate::{
     adapter::{place::header_text, route::Route},
-    scan::token_in,
+    scan::{says_openly, token_in},
     secret::is_credential_path,
 };
 use http::HeaderMap;
+use percent_encoding::percent_decode_str;
 
 /// Headers that ask for a part of the answer, or for an answer only under a condition on one that the client has
 /// (RFC 9110 §13, §14). The cache asks its own conditional questions; a client's are the origin's to answer.
@@ -63,10 +64,17 @@ pub(super) fn check_steering(headers: &HeaderMap) -> Result<(), PassReason> {
 
 /// A path stands in the question as it is: one with a credential in it is nobody's to keep.
 pub(super) fn check_path(path: &str) -> Result<(), PassReason> {
-    match is_credential_path(path) || token_in(path.as_bytes()).is_some() {
+    match is_credential_path(path) || token_in(path.as_bytes()).is_some() || names_secret(path) {
         true => Err(PassReason::Excluded("a credential in the path".to_owned())),
         false => Ok(()),
     }
+}
+
+/// `/a/api_key=…/b`, `/access_token:…`.
+fn names_secret(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let mut named = path.split('/').filter_map(|segment| segment.split_once(['=', ':']));
+    named.any(|(name, value)| !value.is_empty() && says_openly(name))
 }
 
 fn differs(headers: &HeaderMap, name: &str, harmless: &[&str]) -> bool {

@@ -1,7 +1,8 @@
 //! Requests to an upstream without an adapter.
 
 use super::{
-    BodyView, Context, HttpRequest, Ignored, Lifetime, Pass, PassReason, Plan, Verdict, credentials::holds_credential,
+    BodyView, Context, HttpRequest, Ignored, Lifetime, Pass, PassReason, Plan, Verdict,
+    credentials::{has_credential, holds_credential},
     guard,
 };
 use crate::{
@@ -91,7 +92,7 @@ fn strip(request: &HttpRequest<'_>) -> Stripped {
         ignored: Vec::new(),
     };
     for (name, value) in request.headers {
-        if is_credential_header(name.as_str()) {
+        if is_credential_header(name.as_str()) || has_credential(request.headers, name) {
             stripped.take("header", name.as_str(), "", value.as_bytes());
             stripped.credential_headers.push(name.clone());
         } else {
@@ -126,6 +127,12 @@ struct Cut<'a> {
 /// What of a piece may be seen (up to the name of a credential), and the credential. Some
 /// servers take `;` for `&`; what follows a credential after `;` may still be its value and is taken with it.
 fn cut(piece: &str) -> (&str, Option<Cut<'_>>) {
+    // A password may hold a `;` itself.
+    if let (true, Some((shown, secret)), Some((name, is_named))) =
+        (piece.contains(['@', '%']), piece.split_once('='), credential_name(piece))
+    {
+        return (shown, Some(Cut { name, secret, is_named }));
+    }
     let starts = std::iter::once(0).chain(piece.match_indices(';').map(|(at, _)| at + 1));
     for start in starts {
         let rest = &piece[start..];
@@ -207,6 +214,19 @@ mod tests {
         assert_ne!(bearer.key, plan(None, &[("authorization", "Bearer other")]).key);
     }
 
+    /// Whatever the header is called.
+    #[test]
+    fn a_header_that_holds_a_credential_tells_apart() {
+        for value in ["Bearer alice", "Basic YWxpY2U6cHc=", "ghp_0123456789abcdef", "https://h/?token=alice"] {
+            let with = |value| plan(None, &[("x-zz", value)]);
+            assert_ne!(with(value).key, with("plain").key, "{value}");
+            assert!(!with(value).want.headers.contains_key("x-zz"), "{value}");
+        }
+        for value in ["bearer of news", "Basic english", "https://h/?page=2"] {
+            assert_eq!(plan(None, &[("x-zz", value)]).question.share, Share::Anonymous, "{value}");
+        }
+    }
+
     #[test]
     fn order_case_and_place_of_credentials_count() {
         let key = |query| plan(Some(query), &[]).key;
@@ -242,6 +262,10 @@ mod tests {
             ("url=https://git@me:s3cret@h/", "/a?url"),
             ("q=a%26token%3Ds3cret", "/a?q"),
             ("q=ghp_s3cret0123456789", "/a?q"),
+            ("url=https://me:pa;s3cret@host/", "/a?url"),
+            ("q=token%3Ds3cret%26a%3D1", "/a?q"),
+            ("h=Bearer%20s3cret", "/a?h"),
+            ("h=Authorization:%20Bearer+s3cret", "/a?h"),
             ("url=https%253A%252F%252Fh%252F%253Ftoken%253Ds3cret", "/a?url"),
         ] {
             let plan = plan(Some(query), &[]);
@@ -259,15 +283,12 @@ mod tests {
         assert_eq!(reason(&Method::POST, &[]), PassReason::PlainMethod);
         assert_eq!(reason(&Method::GET, &[("cache-control", "no-store")]), PassReason::NoStore);
         let headers = HeaderMap::new();
-        let in_path = HttpRequest {
-            method: &Method::GET,
-            path: "/a;token=x",
-            query: None,
-            headers: &headers,
-            body: BodyView::None,
-        };
-        let reason_of = pass_reason(&in_path, &request_control(&headers));
-        assert_eq!(reason_of, Some(PassReason::Excluded("a credential in the path".to_owned())));
+        for path in ["/a;token=x", "/ghp_0123456789abcdef", "/a/api_key=x/b", "/access_token%3Ax/b"] {
+            let in_path =
+                HttpRequest { method: &Method::GET, path, query: None, headers: &headers, body: BodyView::None };
+            let reason_of = pass_reason(&in_path, &request_control(&headers));
+            assert_eq!(reason_of, Some(PassReason::Excluded("a credential in the path".to_owned())), "{path}");
+        }
         for header in [
             ("x-http-method-override", "DELETE"),
             ("x-original-url", "/admin"),

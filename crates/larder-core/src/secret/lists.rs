@@ -22,7 +22,7 @@ pub(super) const NAMES: [&str; 17] = [
 ];
 
 /// Words that say credential alone and as the last ones of a name: `x-goog-api-key`, `access_token`, `client_secret`, …
-pub(super) const LAST_WORDS: [&str; 46] = [
+pub(super) const LAST_WORDS: [&str; 51] = [
     "token",
     "key",
     "apikey",
@@ -64,6 +64,11 @@ pub(super) const LAST_WORDS: [&str; 46] = [
     "user_code",
     "invite_code",
     "backup_code",
+    "mfa_code",
+    "otp_code",
+    "oob_code",
+    "recovery_code",
+    "activation_code",
     "creds",
     "cred",
     "totp",
@@ -73,7 +78,7 @@ pub(super) const LAST_WORDS: [&str; 46] = [
 
 /// Ends that say credential without a separator in front: header names arrive in lower case, so that `X-AuthToken` is
 /// `x_authtoken`, and its words cannot be told apart any more.
-pub(super) const JOINED: [&str; 21] = [
+pub(super) const JOINED: [&str; 22] = [
     "token",
     "apikey",
     "secret",
@@ -86,6 +91,7 @@ pub(super) const JOINED: [&str; 21] = [
     "sesskey",
     "subscriptionkey",
     "authentication",
+    "authorization",
     "credentials",
     "cookie",
     "ticket",
@@ -143,7 +149,7 @@ pub(super) const LETTERS: [&str; 15] = [
 ];
 
 /// Last words of headers by which a proxy in front, or the caller itself, says who is calling.
-pub(super) const IDENTITY: [&str; 60] = [
+pub(super) const IDENTITY: [&str; 79] = [
     "user",
     "user_id",
     "userid",
@@ -204,6 +210,25 @@ pub(super) const IDENTITY: [&str; 60] = [
     "mailbox",
     "consumer_id",
     "subaccount",
+    "authz",
+    "authn",
+    "sess",
+    "upn",
+    "sub",
+    "workspace",
+    "workspace_id",
+    "team",
+    "team_id",
+    "tenant_name",
+    "consumer",
+    "customer",
+    "visitor_id",
+    "employee_id",
+    "actor_id",
+    "user_uuid",
+    "useremail",
+    "act_for",
+    "behalf_of",
 ];
 
 /// Letters that say who is calling, whatever stands around them.
@@ -262,8 +287,28 @@ pub(super) const SESSIONS: [&str; 3] = ["session", "session_id", "sid"];
 /// The same without a separator in front.
 pub(super) const JOINED_SESSIONS: [&str; 2] = ["sessionid", "authcookie"];
 
+/// Ends of names in which words run together: of a question, where one too many costs only sharing.
+pub(super) const JOINED_MENTIONS: [&str; 16] = [
+    "pass",
+    "pwd",
+    "masterkey",
+    "clientkey",
+    "encryptionkey",
+    "storagekey",
+    "saskey",
+    "basicauth",
+    "userauth",
+    "tokenid",
+    "clientassertion",
+    "oobcode",
+    "mfacode",
+    "otpcode",
+    "recoverycode",
+    "activationcode",
+];
+
 /// Whole names of headers and parameters of single systems that hold credentials and do not say so.
-pub(super) const KNOWN: [&str; 42] = [
+pub(super) const KNOWN: [&str; 43] = [
     "x_jfrog_art_api",
     "x_honeycomb_team",
     "sec",
@@ -306,6 +351,7 @@ pub(super) const KNOWN: [&str; 42] = [
     "sharekey",
     "linkkey",
     "viewkey",
+    "pass_word",
 ];
 
 /// Words beside which `tokens` are counted, as in `max_tokens`.

@@ -9,7 +9,7 @@ pub use self::{
     names::{is_credential_header, is_credential_parameter, is_credential_variable, is_issued_header},
 };
 pub(crate) use self::{
-    address::is_credential_path,
+    address::{has_address_with, is_credential_path},
     names::{is_credential_name, is_folder_variable, is_only_a_key, is_sure_credential_header},
 };
 

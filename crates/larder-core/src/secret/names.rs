@@ -6,8 +6,8 @@
 //! an answer is not kept, by what they are ([`Said::is`]).
 
 use super::lists::{
-    COUNTED, HARMLESS, HIDING, IDENTITY, IDENTITY_LETTERS, JOINED, JOINED_SESSIONS, KNOWN, LAST_WORDS, LETTERS, NAMES,
-    ONLY_IN_URLS, PAGING, SESSIONS, WORDS,
+    COUNTED, HARMLESS, HIDING, IDENTITY, IDENTITY_LETTERS, JOINED, JOINED_MENTIONS, JOINED_SESSIONS, KNOWN, LAST_WORDS,
+    LETTERS, NAMES, ONLY_IN_URLS, PAGING, SESSIONS, WORDS,
 };
 use std::sync::LazyLock;
 
@@ -67,6 +67,7 @@ pub fn is_issued_header(name: &str) -> bool {
         && words != "set_cookie"
         && !ONLY_IN_URLS.contains(&words.as_str())
         && !words.contains("session")
+        && !words.starts_with("access_control_")
         && words != "sid"
         || matches!(words.as_str(), "authentication_info" | "authorization_info")
 }
@@ -169,7 +170,7 @@ type Saying = (&'static str, Stand, Kind);
 
 /// The lists, by the first two letters.
 static SAYING: LazyLock<Vec<Vec<Saying>>> = LazyLock::new(|| {
-    let lists: [(&[&'static str], Stand, Kind); 11] = [
+    let lists: [(&[&'static str], Stand, Kind); 12] = [
         (&NAMES, Stand::Whole, Kind::Credential),
         (&LAST_WORDS, Stand::Last, Kind::Credential),
         (&JOINED, Stand::End, Kind::Credential),
@@ -178,6 +179,7 @@ static SAYING: LazyLock<Vec<Vec<Saying>>> = LazyLock::new(|| {
         (&LETTERS, Stand::Anywhere, Kind::Mention),
         (&SESSIONS, Stand::Last, Kind::Mention),
         (&JOINED_SESSIONS, Stand::End, Kind::Mention),
+        (&JOINED_MENTIONS, Stand::End, Kind::Mention),
         (&KNOWN, Stand::Whole, Kind::Mention),
         (&IDENTITY, Stand::Last, Kind::Caller),
         (&IDENTITY_LETTERS, Stand::Anywhere, Kind::Caller),
@@ -253,6 +255,7 @@ mod tests {
     fn every_word_of_the_lists_is_looked_for() {
         let lists = [NAMES.len(), LAST_WORDS.len(), JOINED.len(), HIDING.len(), WORDS.len(), LETTERS.len()];
         let callers = IDENTITY.len() + IDENTITY_LETTERS.len() + SESSIONS.len() + JOINED_SESSIONS.len() + KNOWN.len();
+        let callers = callers + JOINED_MENTIONS.len();
         assert_eq!(SAYING.iter().map(Vec::len).sum::<usize>(), lists.iter().sum::<usize>() + callers);
     }
 

@@ -124,7 +124,7 @@ fn plain_answers_need_an_explicit_lifetime() {
     assert!(kept(&plan("get"), 200, &[("cache-control", "private, max-age=60")]).is_ok());
     assert!(kept(&plan("get"), 200, &[("cache-control", "s-maxage=60")]).is_err());
     // What only looks like a credential may be everybody's.
-    for doubtful in [None, Some("client-id"), Some("x-session")] {
+    for doubtful in [None, Some("client-id"), Some("x-session"), Some("cookie")] {
         let mut plan = plan("get");
         plan.credential_headers = doubtful.map(http::HeaderName::from_static).into_iter().collect();
         assert!(kept(&plan, 200, &[("cache-control", "private, max-age=60")]).is_err(), "{doubtful:?}");
@@ -133,6 +133,30 @@ fn plain_answers_need_an_explicit_lifetime() {
     // RFC 9111 §3.5, where a credential's answer would go to others.
     assert!(kept(&team("get"), 200, &[("cache-control", "max-age=60")]).is_err());
     assert!(kept(&team("get"), 200, &[("cache-control", "public, max-age=60")]).is_ok());
+}
+
+#[test]
+fn a_head_that_hands_out_a_credential_is_not_kept() {
+    let cases: [(Lines, bool); 14] = [
+        (&[("location", "/next?page=2")], true),
+        (&[("location", "/cb?code=x")], false),
+        (&[("link", "<https://h/?from=20&client_id=a&project_key=b>; rel=\"next\"")], true),
+        (&[("link", "<https://h/?access_token=x>; rel=\"next\"")], false),
+        (&[("x-next", "https://h/?access_token=x")], false),
+        (&[("x-next", "https://me:x@h/")], false),
+        (&[("x-subject-token", "x")], false),
+        (&[("x-note", "ghp_0123456789abcdef")], false),
+        (&[("access-control-allow-credentials", "true")], true),
+        (&[("access-control-allow-headers", "authorization, x-api-key")], true),
+        (&[("content-security-policy", "default-src 'self'; report-uri https://h/?sentry_key=x")], true),
+        (&[("cache-status", "larder; hit; key=abc")], true),
+        (&[("etag", "\"sk-0123456789abcdef0123\"")], true),
+        // Cookies are left out of what is stored.
+        (&[("set-cookie", "next=https://h/?token=x")], true),
+    ];
+    for (line, keeps) in cases {
+        assert_eq!(kept(&plan("chat"), 200, line).is_ok(), keeps, "{line:?}");
+    }
 }
 
 #[test]

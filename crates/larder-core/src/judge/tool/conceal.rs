@@ -45,7 +45,8 @@ impl<'s> Concealer<'s> {
         let mut listed = Vec::with_capacity(args.len());
         for (at, arg) in args.iter().enumerate() {
             let is_password = words.is_password(arg);
-            let is_secret = is_password || is_login(before, arg) || names_credential(before) || holds_credential(arg);
+            let is_named = names_credential(before) || is_credential_setting(before);
+            let is_secret = is_password || is_named || is_login(before, arg) || holds_credential(arg);
             listed.push(match is_secret {
                 true => self.conceal(format!("argument {}", at + 1), arg),
                 false => Json::String(arg.clone()),
@@ -75,9 +76,18 @@ fn names_credential(flag: &str) -> bool {
     flag.strip_prefix('-').is_some_and(|name| says_secret(name.trim_start_matches('-')))
 }
 
+/// `configure set aws_secret_access_key SECRET`: a word of several that says credential.
+fn is_credential_setting(word: &str) -> bool {
+    word.contains('_') && word.bytes().all(word_byte) && says_secret(word)
+}
+
+fn word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+}
+
 /// Ends of names that say credential in command lines and variables, where words run together. Whatever is hidden by
 /// mistake is still told apart.
-const ENDS: [&str; 17] = [
+const ENDS: [&str; 20] = [
     "token",
     "passwd",
     "pwd",
@@ -95,6 +105,9 @@ const ENDS: [&str; 17] = [
     "authheader",
     "dsn",
     "psk",
+    "passphrase",
+    "mnemonic",
+    "mfacode",
 ];
 
 fn says_secret(name: &str) -> bool {
@@ -120,7 +133,7 @@ fn has_flag(arg: &str) -> bool {
     arg.split_whitespace().any(|word| {
         let before = std::mem::replace(&mut flag, word);
         let is_named = names_credential(before) && !word.starts_with('-');
-        words.is_password(word) || is_named || is_login(before, word) || is_glued(word)
+        words.is_password(word) || is_named || is_login(before, word) || is_glued(word) || has_header(word)
     })
 }
 
@@ -164,9 +177,11 @@ fn is_login(flag: &str, value: &str) -> bool {
         let letters = flag.strip_prefix('-').unwrap_or_default();
         letters.chars().all(|letter| letter.is_ascii_alphabetic()) && letters.ends_with(['u', 'U', 'a', 'A'])
     };
-    let is_flag = is_short(flag) || flag.starts_with("--") && flag.ends_with("user");
-    let is_number = value.chars().all(|letter| letter.is_ascii_digit() || letter == ':');
-    is_flag && value.contains([':', '%']) && !is_number && !value.starts_with('+')
+    let is_flag =
+        is_short(flag) || flag.starts_with("--") && ["user", "login", "basic"].iter().any(|name| flag.ends_with(name));
+    // Those of a user and a group are short.
+    let is_number = || value.len() <= 11 && value.chars().all(|letter| letter.is_ascii_digit() || letter == ':');
+    is_flag && value.contains([':', '%']) && !is_number() && !value.starts_with('+')
 }
 
 /// `Bearer …`, `Basic …` (RFC 9110 §11.4), wherever it stands.
@@ -285,9 +300,24 @@ mod tests {
             &["-c", "mysql --user=alice -pme"],
             &["-c", "sudo sshpass -p me ssh host"],
             &["-c", "/usr/bin/redis-cli -a me get x"],
+            &["-c", "curl -HAuthorization:me https://host/"],
+            &["-u", "12345:67890123"],
+            &["--pass-phrase", "me"],
+            &["--login", "alice:me"],
+            &["aws_secret_access_key", "me"],
         ] {
             assert_eq!(hidden(args), ["argument 2"], "{args:?}");
         }
+    }
+
+    #[test]
+    fn a_long_argument_takes_no_longer_than_its_length() {
+        let began = std::time::Instant::now();
+        for part in ["1:", ":", "a=", "\"a\": ", "-p x ", "-u a:b ", "a/b?c=d&", "%3d"] {
+            let _found = holds_credential(&part.repeat(60_000 / part.len()));
+        }
+        // Seconds; what takes time by the square of its length takes minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     #[test]

@@ -182,6 +182,15 @@ fn facts_that_the_rule_does_not_ask_for_do_not_count() {
 }
 
 #[test]
+fn a_variable_that_is_listed_as_a_credential_is_nothing_else() {
+    let text = "format = 1\nname = \"t\"\nsummary = \"s\"\n[tool]\ncommand = \"t\"\nenv = [\"WHO\"]\ncredential-env = [\"WHO\"]\n\n[[operation]]\nname = \"list\"\nwords = [\"list\"]\nttl = \"1m\"\n";
+    let adapter = Adapter::parse(text, "t.toml").unwrap();
+    let options = RunOptions { env: vec!["WHO".to_owned()], ..RunOptions::default() };
+    let ToolVerdict::Match(matched) = judge_tool(Some(&adapter), "t", &words("list"), &options) else { panic!() };
+    assert_eq!((matched.env.as_slice(), matched.credential_env.as_slice()), (&[][..], &["WHO".to_owned()][..]));
+}
+
+#[test]
 fn one_output_is_a_variant_and_not_another_key() {
     let (two, one) = (plan("pr list", facts()), plan("pr list", Facts { one_output: true, ..facts() }));
     assert_eq!(two.key, one.key);

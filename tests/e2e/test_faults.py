@@ -92,7 +92,7 @@ def test_a_disk_that_fails_to_read_now_and_then_keeps_its_answers(at, durable, h
 @pytest.mark.parametrize("calls, error", [("openat", "EMFILE"), ("openat", "EIO"), ("openat", "EACCES"), ("read", "EIO")], ids=lambda value: value)
 def test_a_large_answer_that_cannot_be_read_is_kept(calls, error, home, origins):
     """What is wrong is not the answer."""
-    origin = origins(lambda call: Reply(200, [("content-type", "application/octet-stream"), ("cache-control", "max-age=600")], call.path.encode() * 20_000))
+    origin = origins(lambda call: Reply(200, [("content-type", "application/octet-stream"), ("cache-control", "max-age=600")], call.target.encode() * 20_000))
     def ask(gateway):
         got = [gateway.get(f"/plain/large/{n}") for n in range(3)]
         assert [(one.status, one.body) for one in got] == [(200, f"/large/{n}".encode() * 20_000) for n in range(3)]

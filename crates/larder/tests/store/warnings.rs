@@ -63,6 +63,26 @@ fn an_index_that_is_harmed_once_is_said_once() {
     assert!(said.is_empty(), "{said:#?}");
 }
 
+/// No check of the database's own sees a text that is no UTF-8.
+#[test]
+fn an_index_whose_texts_are_none_is_begun_anew() {
+    let folder = filled();
+    let session = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
+    session
+        .execute_batch(
+            "INSERT INTO generation VALUES(CAST(X'EF74' AS TEXT), '', 1); UPDATE total SET revision = revision + 1",
+        )
+        .unwrap();
+    let checked: String = session.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(checked, "ok");
+    drop(session);
+    let (cache, _) = told(|| Cache::open(disk_only(folder.path())).unwrap());
+    let _said = read_together(&[&cache]);
+    put(&cache, "new", b"new", START).unwrap();
+    assert_eq!(body(&cache, "new", START).map(|found| found.0), Some(b"new".to_vec()));
+    assert!(folder.path().join("v2/index.broken-0").exists());
+}
+
 #[test]
 fn what_two_find_at_once_is_said_by_one() {
     let folder = filled();

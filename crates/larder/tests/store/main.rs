@@ -15,6 +15,7 @@ mod runs;
 mod trials;
 mod trouble;
 mod trust;
+mod unreferenced;
 mod warnings;
 
 use larder::{Cache, Options};

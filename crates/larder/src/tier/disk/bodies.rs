@@ -42,14 +42,24 @@ fn open(path: &Path) -> io::Result<File> {
     trust::open(path, File::options().read(true))
 }
 
-/// The body in the file at its place, every byte verified; `None` when it is missing or not what it should be.
-/// The handle that was verified is the one that is served. Errors: it could not be looked at, which says nothing of it.
-pub(super) fn read(bodies: &Path, cid: &BodyCid, len: u64) -> Result<Option<Body>, Error> {
+/// Why a body's file is not its body.
+pub(super) enum Unread {
+    /// There is none.
+    Absent,
+    /// It is not what it should be.
+    Harmed,
+    /// It could not be looked at, which says nothing of it.
+    Unseen(Error),
+}
+
+/// The body in the file at its place, every byte verified. The handle that was verified is the one that is served.
+pub(super) fn read(bodies: &Path, cid: &BodyCid, len: u64) -> Result<Body, Unread> {
     let path = path(bodies, cid);
     match verified(&path, cid, len) {
-        Ok(body) => Ok(body),
-        Err(error) if is_damage(&error) => Ok(None),
-        failed => failed.at(&path),
+        Ok(body) => body.ok_or(Unread::Harmed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unread::Absent),
+        Err(error) if is_damage(&error) => Err(Unread::Harmed),
+        Err(source) => Err(Unread::Unseen(Error::Io { path, source })),
     }
 }
 
@@ -70,10 +80,10 @@ fn verified(path: &Path, cid: &BodyCid, len: u64) -> io::Result<Option<Body>> {
     Ok(Some(Body::File { file: Arc::new(file), path: path.to_owned(), len, cid: *cid }))
 }
 
-/// Whether it is the file that is wrong (it is not there, or something else stands in its place), and not the disk, the rights,
-/// or how many files may be open.
+/// Whether it is the file that is wrong (something else stands in its place), and not the disk, the rights, or how many files may be
+/// open.
 fn is_damage(error: &io::Error) -> bool {
-    let of_the_file = [libc::ENOENT, libc::ENOTDIR, libc::EISDIR, libc::ELOOP, libc::ENXIO];
+    let of_the_file = [libc::ENOTDIR, libc::EISDIR, libc::ELOOP, libc::ENXIO];
     error.raw_os_error().is_none_or(|number| of_the_file.contains(&number))
 }
 
@@ -82,7 +92,6 @@ pub(super) fn write(paths: &Paths, cid: &BodyCid, body: &Body, durable: bool) ->
     let bodies = &paths.bodies;
     let target = path(bodies, cid);
     if is_whole(&target, cid, body.len()) {
-        let _recency_only = File::open(&target).and_then(|file| file.set_modified(std::time::SystemTime::now()));
         return Ok(());
     }
     let folder = target.parent().unwrap_or(bodies);

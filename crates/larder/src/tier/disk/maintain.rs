@@ -4,7 +4,8 @@
 
 use super::{
     Inner, length,
-    open::suffixed,
+    loose::look_soon,
+    open::{self, suffixed},
     remove::{BATCH, GONE, Gone},
     row::{self, signed},
     runs,
@@ -13,7 +14,7 @@ use super::{
     trust,
 };
 use crate::{Error, stats::Event};
-use larder_core::{BodyCid, Timestamp};
+use larder_core::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 use std::{
     fs::OpenOptions,
@@ -30,8 +31,10 @@ const STRETCH: usize = 512;
 const WAL_LIMIT: u64 = 32 << 20;
 /// Who keeps a snapshot ends it sooner.
 const SHORT: Duration = Duration::from_millis(20);
-/// A body's file that no row refers to is kept this long: its row may be on the way.
-const UNREFERENCED: Duration = Duration::from_secs(3600);
+/// What was not touched for so long is nobody's work any more.
+const UNTOUCHED: Duration = Duration::from_secs(3600);
+/// A broken index is kept this long, for whoever wants to look at it.
+const BROKEN: Duration = Duration::from_hours(24);
 
 impl Inner {
     /// Whether there is more in the store than its limits allow.
@@ -46,12 +49,8 @@ impl Inner {
 
     /// Whether nobody has looked at the folders for an hour: short-lived processes alone never put often enough.
     pub(super) fn is_due(&self) -> bool {
-        let path = self.maintenance_lock();
+        let path = self.paths.maintenance();
         is_old(&path) || !path.exists()
-    }
-
-    fn maintenance_lock(&self) -> PathBuf {
-        self.paths.root.join("maintenance.lock")
     }
 
     /// Does what there is to do, unless another process is at it. Failures are left to the next time.
@@ -60,7 +59,7 @@ impl Inner {
         let is_due = self.is_due();
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).write(true).mode(0o600);
-        let Ok(file) = trust::open(&self.maintenance_lock(), options) else { return };
+        let Ok(file) = trust::open(&self.paths.maintenance(), options) else { return };
         if matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
             return;
         }
@@ -69,17 +68,19 @@ impl Inner {
         }
         if let Err(error) = self.maintain_alone(now, is_due) {
             tracing::debug!(%error, "the store was not looked after");
+            if is_due {
+                look_soon(&self.paths);
+            }
         }
     }
 
     fn maintain_alone(&self, now: Timestamp, is_due: bool) -> Result<(), Error> {
         self.reclaim_gone(now, is_due)?;
         self.reclaim_batch()?;
-        let evicted = self.evict(now)?;
-        if evicted || is_due {
-            self.collect_bodies()?;
-        }
+        self.evict(now)?;
+        self.sweep();
         if is_due {
+            self.collect_bodies()?;
             self.collect_runs()?;
             self.collect_unfinished();
         }
@@ -121,7 +122,9 @@ impl Inner {
     /// too much for one go, are left to the next time.
     pub(super) fn reclaim_invalidated(&self) {
         for _ in 0..BATCHES {
-            match self.reclaim_batch() {
+            let reclaimed = self.reclaim_batch();
+            self.sweep();
+            match reclaimed {
                 Ok(false) => return,
                 Ok(true) => {}
                 Err(error) => return tracing::debug!(%error, "what was invalidated still takes room"),
@@ -148,10 +151,10 @@ impl Inner {
         Ok(more)
     }
 
-    /// Evicts down to 95 % of the limits; whether anything was.
-    fn evict(&self, now: Timestamp) -> Result<bool, Error> {
+    /// Evicts down to 95 % of the limits.
+    fn evict(&self, now: Timestamp) -> Result<(), Error> {
         if !self.is_too_full() {
-            return Ok(false);
+            return Ok(());
         }
         let low = |limit: u64| limit - limit / 20;
         let (entries, bytes) = (low(self.options.max_entries), low(self.options.max_bytes));
@@ -160,11 +163,12 @@ impl Inner {
                 self.turn(transaction, now, entries, bytes)?;
                 Ok(!exceeds(row::totals(transaction)?, entries, bytes))
             })?;
+            self.sweep();
             if done {
                 break;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Moves the clock hand over one batch: what was used since its last pass is spared once more, the rest goes, until
@@ -172,10 +176,10 @@ impl Inner {
     fn turn(&self, transaction: &Transaction<'_>, now: Timestamp, entries: u64, bytes: u64) -> rusqlite::Result<()> {
         let (hand, until) = round(transaction)?;
         let select = format!(
-            "SELECT e.id, e.key, e.form, e.size, e.gone_at FROM entry e WHERE e.id > ?1 AND e.id <= ?2 ORDER BY e.id LIMIT {BATCH}"
+            "SELECT e.id, e.key, e.form, e.size, e.file, e.gone_at FROM entry e WHERE e.id > ?1 AND e.id <= ?2 ORDER BY e.id LIMIT {BATCH}"
         );
         let mut statement = transaction.prepare_cached(&select)?;
-        let rows = statement.query_map([hand, until], |row| Ok((Gone::read(row)?, signed(row::unsigned(row, 4)?))))?;
+        let rows = statement.query_map([hand, until], |row| Ok((Gone::read(row)?, signed(row::unsigned(row, 5)?))))?;
         let (mut left, mut last, mut victims) = (row::totals(transaction)?, 0, Vec::new());
         for row in rows {
             let (gone, gone_at) = row?;
@@ -198,35 +202,21 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes body files that are older than an hour and that no row refers to.
+    /// Removes bodies' files that no row refers to: whoever took the row was killed, or held up, before it did. What is on its way to
+    /// such a file goes when nobody has touched it for an hour.
     fn collect_bodies(&self) -> Result<(), Error> {
-        let folders = std::fs::read_dir(&self.paths.bodies).into_iter().flatten().flatten().map(|folder| folder.path());
-        for folder in folders.chain([self.paths.spool.clone()]) {
-            let Ok(files) = std::fs::read_dir(folder) else { continue };
-            for file in files.flatten().filter(|file| is_old(&file.path())) {
-                self.collect(&file.path())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn collect(&self, file: &Path) -> Result<(), Error> {
-        let cid = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<BodyCid>().ok());
-        self.write(|transaction| {
-            let referenced = match &cid {
-                None => false,
-                Some(cid) => transaction
-                    .prepare_cached("SELECT 1 FROM entry WHERE file = ?1 LIMIT 1")?
-                    .query_row([&cid.digest()[..]], |_| Ok(()))
-                    .optional()?
-                    .is_some(),
-            };
-            // Asked again under the write lock, which a put of the same bytes holds while it looks for the file.
-            if !referenced && is_old(file) {
+        let remove_old = |file: &Path| {
+            if is_old(file) {
                 let _absent = std::fs::remove_file(file);
             }
-            Ok(())
-        })
+        };
+        for folder in std::fs::read_dir(&self.paths.bodies).into_iter().flatten().flatten() {
+            self.find_loose(&folder.path(), remove_old)?;
+        }
+        self.sweep();
+        let spooled = std::fs::read_dir(&self.paths.spool).into_iter().flatten().flatten();
+        spooled.for_each(|file| remove_old(&file.path()));
+        Ok(())
     }
 
     /// Removes run files whose rows were lost.
@@ -260,6 +250,7 @@ impl Inner {
         for file in old(&self.paths.root).iter().filter(is_new) {
             let _absent = std::fs::remove_file(file);
         }
+        open::remove_broken(&self.paths.root, |file| is_older(file, BROKEN));
         for file in old(&self.paths.root.join("flights")) {
             // Whoever holds the lock runs a tool that takes long; who waits for it looks whether the file has a name.
             let lock = trust::open(&file, OpenOptions::new().write(true));
@@ -328,12 +319,16 @@ fn pass(
     Ok(gone)
 }
 
-/// The file of a body, or what a killed put left, not touched for an hour. What is as far in the future was touched while
-/// the clock was wrong.
+/// What a killed process left, not touched for an hour.
 fn is_old(file: &Path) -> bool {
+    is_older(file, UNTOUCHED)
+}
+
+/// Not touched for so long. What is as far in the future was touched while the clock was wrong.
+fn is_older(file: &Path, age: Duration) -> bool {
     let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());
     let distance = |at| SystemTime::now().duration_since(at).unwrap_or_else(|ahead| ahead.duration());
-    changed.is_ok_and(|at| distance(at) > UNREFERENCED)
+    changed.is_ok_and(|at| distance(at) > age)
 }
 
 /// Where the clock hand is and how far it goes: not over the newest sixteenth, which nobody had time to ask for yet.

@@ -10,6 +10,7 @@ mod idle;
 mod length;
 mod list;
 mod log;
+mod loose;
 mod maintain;
 mod mend;
 mod open;
@@ -65,6 +66,7 @@ struct Inner {
     folded: fold::Folded,
     generations: generations::Generations,
     shortcuts: shortcuts::Shortcuts,
+    loose: loose::Loose,
     mending: mend::Mending,
     /// Until when puts are other threads', because one in place took long.
     slow_until: Mutex<Option<Instant>>,
@@ -112,6 +114,7 @@ impl Disk {
             folded,
             generations: generations::Generations::default(),
             shortcuts: shortcuts::Shortcuts::default(),
+            loose: loose::Loose::default(),
             mending: mend::Mending::default(),
             slow_until: Mutex::default(),
         };
@@ -156,6 +159,7 @@ impl Disk {
     /// Folds counters and closes what is open; the last process that closes checkpoints the index.
     pub(crate) fn close(&self) {
         if self.inner.pool.may_write() {
+            self.inner.sweep();
             let _counters_stay_in_the_sidecar = self.inner.fold();
         }
         self.inner.pool.close();
@@ -341,12 +345,16 @@ impl Tier for Disk {
 
     fn get<'a>(&'a self, want: &'a Want, now: Timestamp) -> BoxFuture<'a, Result<Option<Entry>, Error>> {
         Box::pin(async move {
-            match self.inner.find(want, now)? {
+            let found = self.inner.find(want, now);
+            self.sweep_soon();
+            match found? {
                 read::Found::Nothing => Ok(None),
                 read::Found::Entry(entry) => Ok(Some(entry)),
                 read::Found::InFile(found) => {
                     let inner = Arc::clone(&self.inner);
-                    blocking(move || inner.read_file(found)).await
+                    let found = blocking(move || inner.read_file(found)).await;
+                    self.sweep_soon();
+                    found
                 }
             }
         })
@@ -354,13 +362,15 @@ impl Tier for Disk {
 
     fn put(&self, entry: Entry, now: Timestamp) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            let is_too_full = match self.inner.put_at_once(&entry) {
-                Some(done) => done?,
+            let done = match self.inner.put_at_once(&entry) {
+                Some(done) => done,
                 None => {
                     let inner = Arc::clone(&self.inner);
-                    blocking(move || inner.put(&entry)).await?
+                    blocking(move || inner.put(&entry)).await
                 }
             };
+            self.sweep_soon();
+            let is_too_full = done?;
             self.maintain_sometimes(is_too_full, now);
             if self.inner.pool.is_log_long() {
                 let inner = Arc::clone(&self.inner);
@@ -408,6 +418,14 @@ impl Tier for Disk {
 }
 
 impl Disk {
+    /// Removes the files of rows that were taken meanwhile; nobody waits for it where there is a runtime.
+    fn sweep_soon(&self) {
+        if self.inner.loose.any() {
+            let inner = Arc::clone(&self.inner);
+            detached(move || inner.sweep());
+        }
+    }
+
     /// Every 64th put, whenever the store turns out to be fuller than it may be, and at the first put when nobody has for an
     /// hour, this process looks after the store; nobody waits for it where there is a runtime.
     fn maintain_sometimes(&self, is_too_full: bool, now: Timestamp) {

@@ -1,7 +1,9 @@
 //! Opening the index: made under a lock and by rename, moved aside when it is broken, tried again while it is locked.
 
 use super::{
-    filesystem, log, reads,
+    filesystem, log,
+    loose::look_soon,
+    reads,
     schema::{APPLICATION_ID, CREATE, VERSION},
     trust,
 };
@@ -19,7 +21,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Where things are in a store.
@@ -48,6 +50,11 @@ impl Paths {
         let [index, sidecar, bodies, runs, spool] =
             [Self::INDEX, "sidecar", "bodies", "runs", "spool"].map(|name| root.join(name));
         Self { root, index, sidecar, bodies, runs, spool }
+    }
+
+    /// Locked by the process that looks after the store; its time is that of the last look at the folders.
+    pub(super) fn maintenance(&self) -> PathBuf {
+        self.root.join("maintenance.lock")
     }
 }
 
@@ -204,13 +211,36 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
 }
 
 fn move_aside(paths: &Paths) -> Result<(), Error> {
-    let aside = (0..1000).map(|n| paths.root.join(format!("index.broken-{n}"))).find(|path| !path.exists());
-    let aside = aside.unwrap_or_else(|| paths.root.join("index.broken-0"));
+    let last = broken(&paths.root).map(|(n, _)| n).max();
+    let next = last.map_or(0, |last| last.saturating_add(1));
+    let aside = paths.root.join(format!("{BROKEN}{next}"));
     tracing::warn!(index = %paths.index.display(), aside = %aside.display(), "the store's index is broken: begun anew");
     for suffix in ["-wal", "-shm", "-journal"] {
         let _absent = std::fs::remove_file(suffixed(&paths.index, suffix));
     }
-    std::fs::rename(&paths.index, &aside).at(&paths.index)
+    std::fs::rename(&paths.index, &aside).at(&paths.index)?;
+    // It is kept for a day from now on, however long nobody wrote to it.
+    let touched = trust::open(&aside, OpenOptions::new().write(true));
+    let _goes_sooner = touched.and_then(|file| file.set_modified(SystemTime::now()));
+    // Two copies: what an index that broke again had may all be in the one before.
+    broken(&paths.root)
+        .filter(|(n, _)| *n != next && Some(*n) != last)
+        .for_each(|(_, file)| drop(std::fs::remove_file(file)));
+    Ok(())
+}
+
+/// What the names of broken indexes begin with.
+const BROKEN: &str = "index.broken-";
+
+/// The broken indexes that were moved aside, with their numbers: a later one has a higher one.
+fn broken(root: &Path) -> impl Iterator<Item = (u64, PathBuf)> {
+    let files = std::fs::read_dir(root).into_iter().flatten().flatten();
+    files.filter_map(|file| Some((file.file_name().to_str()?.strip_prefix(BROKEN)?.parse().ok()?, file.path())))
+}
+
+/// Removes the broken indexes that are `meant`.
+pub(super) fn remove_broken(root: &Path, meant: impl Fn(&Path) -> bool) {
+    broken(root).filter(|(_, file)| meant(file)).for_each(|(_, file)| drop(std::fs::remove_file(file)));
 }
 
 pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
@@ -230,6 +260,8 @@ fn create(paths: &Paths, mode: Mode) -> Result<(), Error> {
     set_journal(&connection, mode)?;
     connection.close().map_err(|(_, error)| error)?;
     temporary.persist(&paths.index).map_err(|error| error.error).at(&paths.index)?;
+    // Whatever files of bodies there are lost their rows with the index before.
+    look_soon(paths);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Reading: nothing leaves the disk that was not verified.
 
 use super::{
-    Inner, bodies,
+    Inner,
+    bodies::{self, Unread},
     generations::Scopes,
     pool::Failure,
     row::{self, blob, digest, unsigned},
@@ -13,7 +14,7 @@ use larder_core::{
     BodyCid, Record, RecordCid, Timestamp,
     record::{Freshness, Want},
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use std::fmt;
 
 /// What the index has for a want.
@@ -144,20 +145,54 @@ impl Inner {
 
     /// Reads and verifies the body of a row that keeps it in a file.
     pub(super) fn read_file(&self, found: Box<Verified>) -> Result<Option<Entry>, Error> {
-        let Verified { id, record_cid, generation, record } = *found;
-        if let Some(body) = bodies::read(&self.paths.bodies, &record.body, record.body_len)? {
-            return Ok(Some(hand_out(record, body, generation, &self.sidecar.view())));
+        let read = || bodies::read(&self.paths.bodies, &found.record.body, found.record.body_len);
+        // Rows go before their files: who finds no file may have come late, and the row may be another one by now.
+        let body = read().or_else(|unread| if self.is_there(&found) { read() } else { Err(unread) });
+        match body {
+            Ok(body) => {
+                let Verified { generation, record, .. } = *found;
+                Ok(Some(hand_out(record, body, generation, &self.sidecar.view())))
+            }
+            Err(Unread::Unseen(error)) => Err(error),
+            Err(unread) => {
+                if self.remove_unread(&found, &unread) {
+                    let record = &found.record;
+                    self.damaged(&record.service, &record.operation, &record.body);
+                }
+                Ok(None)
+            }
         }
-        self.damaged(&record.service, &record.operation, &record.body);
-        let _still_there = self.remove_row(id, &record_cid);
-        let _absent = std::fs::remove_file(bodies::path(&self.paths.bodies, &record.body));
-        Ok(None)
+    }
+
+    /// Whether the row that was found is there.
+    fn is_there(&self, found: &Verified) -> bool {
+        self.with(|connection| Ok(is_there(connection, found)?)).unwrap_or(true)
+    }
+
+    /// Removes a row whose body could not be read; whether it was the file that was wrong, and not the reader that was late.
+    fn remove_unread(&self, found: &Verified, unread: &Unread) -> bool {
+        let file = bodies::path(&self.paths.bodies, &found.record.body);
+        // Under the lock a row that is in has its file. Without it there is no telling: who reads next will.
+        let removed = self.write_at_once(|transaction| {
+            let is_lost = matches!(unread, Unread::Harmed) || !file.exists();
+            Ok(is_lost && self.delete_row(transaction, found.id, &found.record_cid)?)
+        });
+        match (removed, unread) {
+            (Ok(Some(is_lost)), _) => is_lost,
+            (Ok(None), Unread::Absent) => false,
+            _ => self.is_there(found),
+        }
     }
 
     fn damaged(&self, service: &str, operation: &str, what: &dyn fmt::Display) {
         self.sidecar.count(service, operation, Event::Damaged, 1);
         tracing::warn!(service, operation, %what, "a stored answer is damaged: it was not served, and was removed");
     }
+}
+
+fn is_there(connection: &Connection, found: &Verified) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM entry WHERE id = ?1 AND record_cid = ?2")?;
+    statement.exists(params![found.id, found.record_cid])
 }
 
 fn hand_out(record: Record, body: Body, generation: u64, sidecar: &View) -> Entry {

@@ -1,7 +1,7 @@
 //! Removing: single rows, keys, prefixes; services and operations by their generation.
 
 use super::{
-    Inner, blocking,
+    Inner, blocking, open,
     pool::Failure,
     row::{self, signed},
     runs,
@@ -31,15 +31,18 @@ pub(super) struct Gone {
     pub(super) key: Vec<u8>,
     pub(super) form: Vec<u8>,
     pub(super) size: i64,
+    /// The digest of its body, if that is in a file.
+    pub(super) file: Option<[u8; 32]>,
 }
 
 /// Columns of [`Gone`], in its order.
-pub(super) const GONE: &str = "SELECT e.id, e.key, e.form, e.size FROM entry e";
+pub(super) const GONE: &str = "SELECT e.id, e.key, e.form, e.size, e.file FROM entry e";
 
 impl Gone {
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         let [key, form] = [row::blob(row, 1)?, row::blob(row, 2)?].map(Option::unwrap_or_default);
-        Ok(Self { id: row.get(0)?, key, form, size: signed(row::unsigned(row, 3)?) })
+        let (size, file) = (signed(row::unsigned(row, 3)?), row::digest(row, 4)?);
+        Ok(Self { id: row.get(0)?, key, form, size, file })
     }
 
     pub(super) fn key(&self) -> Option<QueryKey> {
@@ -50,18 +53,25 @@ impl Gone {
 impl Inner {
     /// Removes one row, if it still is the one that was looked at; whether it was. No reader waits for a lock to do so.
     pub(super) fn remove_row(&self, id: i64, record_cid: &[u8]) -> Result<bool, Error> {
-        let select = format!("{GONE} WHERE e.id = ?1 AND e.record_cid = ?2");
-        let removed = self.write_at_once(|transaction| {
-            let mut statement = transaction.prepare_cached(&select)?;
-            let found = statement.query_row(params![id, record_cid], Gone::read).optional()?;
-            self.delete(transaction, found.as_slice())?;
-            Ok(found.is_some())
-        })?;
+        let removed = self.write_at_once(|transaction| Ok(self.delete_row(transaction, id, record_cid)?))?;
         Ok(removed.unwrap_or(false))
     }
 
-    /// Deletes rows and their run files, and takes them off the totals. Body files stay until they are collected:
-    /// another row may name them.
+    /// The same within a transaction.
+    pub(super) fn delete_row(
+        &self,
+        transaction: &Transaction<'_>,
+        id: i64,
+        record_cid: &[u8],
+    ) -> rusqlite::Result<bool> {
+        let select = format!("{GONE} WHERE e.id = ?1 AND e.record_cid = ?2");
+        let found = transaction.prepare_cached(&select)?.query_row(params![id, record_cid], Gone::read).optional()?;
+        self.delete(transaction, found.as_slice())?;
+        Ok(found.is_some())
+    }
+
+    /// Deletes rows and their run files, and takes them off the totals. Bodies' files are left to [`Inner::sweep`]: another row
+    /// may name them, and until the commit these rows do.
     pub(super) fn delete(&self, transaction: &Transaction<'_>, rows: &[Gone]) -> rusqlite::Result<()> {
         for gone in rows {
             transaction.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([gone.id])?;
@@ -69,6 +79,7 @@ impl Inner {
                 runs::remove(&self.paths.runs, &key, form);
                 self.sidecar.touch(&key);
             }
+            gone.file.into_iter().for_each(|digest| self.loose.push(digest));
         }
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         row::add_to_totals(transaction, -count, -rows.iter().map(|gone| gone.size).sum::<i64>())
@@ -127,6 +138,8 @@ impl Inner {
         }
         // Once more: whoever looked between the sidecar and the commit looks again.
         self.sidecar.raise(service, operation, 0);
+        // Nobody can look into them for what is to be removed.
+        open::remove_broken(&self.paths.root, |_| true);
         removed
     }
 
@@ -160,6 +173,7 @@ impl Inner {
                     }
                 }
                 Err(error) => {
+                    self.sweep();
                     self.outdate_range(what, (&low, &high));
                     return Err(error);
                 }
@@ -167,6 +181,7 @@ impl Inner {
         }
         // Once more: what was kept meanwhile and lost its row.
         runs::remove_range(&self.paths.runs, what);
+        self.sweep();
         Ok(removed)
     }
 
@@ -197,14 +212,14 @@ impl Inner {
         now: Timestamp,
     ) -> Result<(u64, Vec<Gone>), Failure> {
         let select = format!(
-            "SELECT e.id, e.key, e.form, e.size, coalesce(e.gone_at > ?3 AND e.generation = {CURRENT}, 0)
+            "SELECT e.id, e.key, e.form, e.size, e.file, coalesce(e.gone_at > ?3 AND e.generation = {CURRENT}, 0)
              FROM entry e JOIN operation o ON o.id = e.op WHERE e.head BETWEEN ?6 AND ?7 AND e.key BETWEEN ?1 AND ?2
              AND (?4 IS NULL OR o.service = ?4) AND (?5 IS NULL OR o.name = ?5) LIMIT {BATCH}"
         );
         let mut statement = transaction.prepare_cached(&select)?;
         let heads = (row::head(low), row::head(high));
         let from = params![&low[..], &high[..], now.0, what.service, what.operation, heads.0, heads.1];
-        let rows = statement.query_map(from, |row| Ok((Gone::read(row)?, row.get::<_, bool>(4)?)))?;
+        let rows = statement.query_map(from, |row| Ok((Gone::read(row)?, row.get::<_, bool>(5)?)))?;
         let (rows, live): (Vec<Gone>, Vec<bool>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
         self.delete(transaction, &rows)?;
         Ok((live.into_iter().filter(|live| *live).count() as u64, rows))

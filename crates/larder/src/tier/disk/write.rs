@@ -47,10 +47,25 @@ const REST: u32 = 8;
 /// What the index has of a key that is put.
 #[derive(Default)]
 struct Before {
-    /// (id, size) of the row that is replaced.
-    old: Option<(i64, i64)>,
+    /// The row that is replaced.
+    old: Option<Old>,
     /// Whether there are other forms.
     has_others: bool,
+}
+
+struct Old {
+    id: i64,
+    size: i64,
+    /// The digest of its body, if that is in a file.
+    file: Option<[u8; 32]>,
+}
+
+/// What a row that was put changed.
+struct Added {
+    entries: i64,
+    bytes: i64,
+    /// The digest of a body whose file may have lost its last row.
+    loose: Option<[u8; 32]>,
 }
 
 impl Inner {
@@ -58,9 +73,8 @@ impl Inner {
     /// whole or not at all.
     pub(super) fn put(&self, entry: &Entry) -> Result<bool, Error> {
         let prepared = self.prepare(entry)?;
-        let run = self.prepare_run(&prepared, entry)?;
-        let kept = self.write(|transaction| {
-            // Whoever collects unreferenced bodies holds the write lock too: from here on the file stays.
+        let put = |run: Option<runs::Unpublished>, transaction: &Transaction<'_>| {
+            // Whoever removes a body's file holds the write lock too: from here on it stays.
             if prepared.inline.is_none() && !bodies::path(&self.paths.bodies, &prepared.record.body).exists() {
                 bodies::write(&self.paths, &prepared.record.body, &entry.body, self.options.durable)?;
             }
@@ -71,7 +85,12 @@ impl Inner {
                 run.publish()?;
             }
             Ok(kept)
-        });
+        };
+        let run = self.prepare_run(&prepared, entry);
+        let kept = run.and_then(|run| self.write(|transaction| put(run, transaction)));
+        if prepared.inline.is_none() && !kept.as_ref().is_ok_and(|kept| kept.is_new) {
+            self.loose.push(*prepared.record.body.digest());
+        }
         if kept.is_err() && matches!(prepared.record.head, Head::Tool { .. }) {
             runs::remove(&self.paths.runs, &prepared.record.key, &prepared.form);
         }
@@ -188,7 +207,8 @@ impl Inner {
         let mut totals = (entries, bytes);
         if is_new {
             let added = insert(transaction, new, current)?;
-            totals = (entries.saturating_add_signed(added.0), bytes.saturating_add_signed(added.1));
+            totals = (entries.saturating_add_signed(added.entries), bytes.saturating_add_signed(added.bytes));
+            added.loose.into_iter().for_each(|digest| self.loose.push(digest));
             row::set_totals(transaction, totals)?;
         }
         Ok(Kept { is_new, is_too_full: self.is_beyond_limits(totals) })
@@ -205,12 +225,11 @@ impl Inner {
     }
 }
 
-/// How many entries and bytes were added.
-fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Result<(i64, i64), Failure> {
+fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Result<Added, Failure> {
     let record = new.record;
     let size = signed(new.encoded.len() as u64 + record.body_len + ROW_OVERHEAD);
     let before = Before::look(transaction, new)?;
-    if let Some((id, _)) = before.old {
+    if let Some(Old { id, .. }) = before.old {
         transaction.prepare_cached("DELETE FROM entry WHERE id = ?1")?.execute([id])?;
     }
     if before.has_others {
@@ -238,19 +257,25 @@ fn insert(transaction: &Transaction<'_>, new: &Prepared<'_>, current: u64) -> Re
             &new.encoded,
             new.inline.as_deref(),
         ])?;
-    Ok((i64::from(before.old.is_none()), size - before.old.map_or(0, |(_, size)| size)))
+    let entries = i64::from(before.old.is_none());
+    let (replaced, loose) = before.old.map_or((0, None), |old| (old.size, old.file));
+    let loose = loose.filter(|old| file != Some(&old[..]));
+    Ok(Added { entries, bytes: size - replaced, loose })
 }
 
 impl Before {
     fn look(transaction: &Transaction<'_>, new: &Prepared<'_>) -> rusqlite::Result<Self> {
-        let select = "SELECT id, size, form = ?3 FROM entry WHERE head = ?1 AND key = ?2";
+        let select = "SELECT id, size, form = ?3, file FROM entry WHERE head = ?1 AND key = ?2";
         let mut statement = transaction.prepare_cached(select)?;
         let key = &new.record.key;
         let mut rows = statement.query(params![row::head_of(key), &key.digest()[..], &new.form[..]])?;
         let mut before = Self::default();
         while let Some(row) = rows.next()? {
             match row.get(2)? {
-                true => before.old = Some((row.get(0)?, signed(row::unsigned(row, 1)?))),
+                true => {
+                    let (size, file) = (signed(row::unsigned(row, 1)?), row::digest(row, 3)?);
+                    before.old = Some(Old { id: row.get(0)?, size, file });
+                }
                 false => before.has_others = true,
             }
         }

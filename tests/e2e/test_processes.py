@@ -1,5 +1,6 @@
 """Several processes at one store, and some of them killed."""
 import concurrent.futures
+import itertools
 import random
 import signal
 import subprocess
@@ -168,3 +169,16 @@ def test_nothing_of_unfinished_work_stays_for_ever(home, origins):
     home.serve(openai=origin.url).stop()
     left = sum(p.stat().st_size for p in home.store.rglob("*") if p.is_file())
     assert left < 6_000_000, f"{left} bytes of removed answers are still on disk"
+
+
+def test_the_limit_bounds_what_is_on_the_disk_and_a_removal_leaves_no_body(home, origins):
+    numbers = itertools.count()
+    origin = origins(lambda call: json_reply(WHOLE % (f"{next(numbers):08}" * 125_000)))
+    gateway = home.serve(openai=origin.url, env={"LARDER_MAX_SIZE": "8MiB"})
+    for n in range(40):
+        assert gateway.post(PATH, chat(str(n)), headers=bearer()).status == 200
+    gateway.stop()
+    bodies = [p.stat().st_size for p in home.store.glob("v2/bodies/*/*")]
+    assert 1_000_000 <= sum(bodies) < 12_000_000, bodies
+    home.larder("rm", "--service", "openai")
+    assert not list(home.store.glob("v2/bodies/*/*"))

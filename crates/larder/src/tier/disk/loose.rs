@@ -3,7 +3,7 @@
 //! Looked at under the write lock, which a put holds while it looks for the file of its body and until its row is in. So a file is
 //! either seen by the put and kept, or gone before the put looks, which then writes it again.
 
-use super::{Inner, bodies, open::Paths, trust};
+use super::{Inner, bodies, detached, open::Paths, trust};
 use crate::Error;
 use larder_core::BodyCid;
 use rusqlite::Connection;
@@ -11,7 +11,7 @@ use std::{
     fs::OpenOptions,
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -53,7 +53,16 @@ impl Loose {
 }
 
 impl Inner {
-    /// Removes the files that lost their last row in this process.
+    /// Removes the files that lost their last row in this process; nobody waits for it where there is a runtime. Called by who took
+    /// a row: were it every call, many would wait for the lock beside an eviction.
+    pub(super) fn sweep_soon(self: &Arc<Self>) {
+        if self.loose.any() {
+            let inner = Arc::clone(self);
+            detached(move || inner.sweep());
+        }
+    }
+
+    /// The same, now.
     pub(super) fn sweep(&self) {
         while self.loose.any() {
             // Taken under the lock: what took these rows has ended.

@@ -345,16 +345,12 @@ impl Tier for Disk {
 
     fn get<'a>(&'a self, want: &'a Want, now: Timestamp) -> BoxFuture<'a, Result<Option<Entry>, Error>> {
         Box::pin(async move {
-            let found = self.inner.find(want, now);
-            self.sweep_soon();
-            match found? {
+            match self.inner.find(want, now)? {
                 read::Found::Nothing => Ok(None),
                 read::Found::Entry(entry) => Ok(Some(entry)),
                 read::Found::InFile(found) => {
                     let inner = Arc::clone(&self.inner);
-                    let found = blocking(move || inner.read_file(found)).await;
-                    self.sweep_soon();
-                    found
+                    blocking(move || inner.read_file(found)).await
                 }
             }
         })
@@ -369,7 +365,7 @@ impl Tier for Disk {
                     blocking(move || inner.put(&entry)).await
                 }
             };
-            self.sweep_soon();
+            self.inner.sweep_soon();
             let is_too_full = done?;
             self.maintain_sometimes(is_too_full, now);
             if self.inner.pool.is_log_long() {
@@ -418,14 +414,6 @@ impl Tier for Disk {
 }
 
 impl Disk {
-    /// Removes the files of rows that were taken meanwhile; nobody waits for it where there is a runtime.
-    fn sweep_soon(&self) {
-        if self.inner.loose.any() {
-            let inner = Arc::clone(&self.inner);
-            detached(move || inner.sweep());
-        }
-    }
-
     /// Every 64th put, whenever the store turns out to be fuller than it may be, and at the first put when nobody has for an
     /// hour, this process looks after the store; nobody waits for it where there is a runtime.
     fn maintain_sometimes(&self, is_too_full: bool, now: Timestamp) {

@@ -15,7 +15,7 @@ use larder_core::{
     record::{Freshness, Want},
 };
 use rusqlite::{Connection, params};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// What the index has for a want.
 pub(super) enum Found {
@@ -72,7 +72,7 @@ enum Not {
 
 impl Inner {
     /// The newest row that `want` accepts; rows that are gone or damaged are removed on the way.
-    pub(super) fn find(&self, want: &Want, now: Timestamp) -> Result<Found, Error> {
+    pub(super) fn find(self: &Arc<Self>, want: &Want, now: Timestamp) -> Result<Found, Error> {
         let mut useless = Vec::new();
         let found = self.read(|connection, revision, sidecar| {
             let scopes = self.scopes_at(connection, revision)?;
@@ -80,9 +80,11 @@ impl Inner {
         });
         for Useless { id, record_cid, expired } in useless {
             // The row is no answer whether or not it can be removed; whoever removes it counts it.
-            if self.remove_row(id, &record_cid).unwrap_or(false)
-                && let Some(record) = expired
-            {
+            if !self.remove_row(id, &record_cid).unwrap_or(false) {
+                continue;
+            }
+            self.sweep_soon();
+            if let Some(record) = expired {
                 self.sidecar.count(&record.service, &record.operation, Event::Expiration, 1);
             }
         }
@@ -144,7 +146,7 @@ impl Inner {
     }
 
     /// Reads and verifies the body of a row that keeps it in a file.
-    pub(super) fn read_file(&self, found: Box<Verified>) -> Result<Option<Entry>, Error> {
+    pub(super) fn read_file(self: &Arc<Self>, found: Box<Verified>) -> Result<Option<Entry>, Error> {
         let read = || bodies::read(&self.paths.bodies, &found.record.body, found.record.body_len);
         // Rows go before their files: who finds no file may have come late, and the row may be another one by now.
         let body = read().or_else(|unread| if self.is_there(&found) { read() } else { Err(unread) });
@@ -156,6 +158,7 @@ impl Inner {
             Err(Unread::Unseen(error)) => Err(error),
             Err(unread) => {
                 if self.remove_unread(&found, &unread) {
+                    self.sweep_soon();
                     let record = &found.record;
                     self.damaged(&record.service, &record.operation, &record.body);
                 }

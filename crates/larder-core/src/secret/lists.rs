@@ -149,7 +149,7 @@ pub(super) const LETTERS: [&str; 15] = [
 ];
 
 /// Last words of headers by which a proxy in front, or the caller itself, says who is calling.
-pub(super) const IDENTITY: [&str; 79] = [
+pub(super) const IDENTITY: [&str; 75] = [
     "user",
     "user_id",
     "userid",
@@ -215,13 +215,9 @@ pub(super) const IDENTITY: [&str; 79] = [
     "sess",
     "upn",
     "sub",
-    "workspace",
     "workspace_id",
-    "team",
     "team_id",
     "tenant_name",
-    "consumer",
-    "customer",
     "visitor_id",
     "employee_id",
     "actor_id",

@@ -50,7 +50,7 @@ fn judge_early(gateway: &Gateway, call: &Call) -> Option<Through> {
     call.body.as_ref()?;
     let length = call.head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > gateway.max_question) {
-        return Some(Through::because(TOO_LARGE));
+        return Some(call.head.unread(gateway, TOO_LARGE));
     }
     if call.head.needs_body() {
         return None;
@@ -62,16 +62,19 @@ fn judge_early(gateway: &Gateway, call: &Call) -> Option<Through> {
 }
 
 impl Head {
-    /// What the judge says, given this view of the body.
-    pub(super) fn verdict(&self, gateway: &Gateway, body: BodyView<'_>) -> Verdict {
-        let request = HttpRequest {
+    fn seen<'a>(&'a self, body: BodyView<'a>) -> HttpRequest<'a> {
+        HttpRequest {
             method: &self.method,
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
             body,
-        };
-        let context = gateway.context(&self.service);
+        }
+    }
+
+    /// What the judge says, given this view of the body.
+    pub(super) fn verdict(&self, gateway: &Gateway, body: BodyView<'_>) -> Verdict {
+        let (request, context) = (self.seen(body), gateway.context(&self.service));
         match &self.service.adapter {
             Some(adapter) => judge::judge_http(adapter, &request, &context),
             None => judge::judge_plain(&self.service.name, &request, &context),
@@ -80,32 +83,32 @@ impl Head {
 
     /// What the judge's word means for this request.
     pub(super) fn through(&self, gateway: &Gateway, pass: Pass) -> Through {
-        let operation = |name: String| Selection {
-            service: Some(self.service.name.clone()),
-            operation: Some(name),
-            ..Selection::default()
-        };
-        let mut stale: Vec<_> = pass.invalidates.into_iter().map(operation).collect();
-        if self.service.adapter.is_none() && !self.method.is_safe() {
-            stale.extend(self.same_target(gateway));
+        let mut stale: Vec<_> = pass.invalidates.into_iter().map(|name| self.operation(name)).collect();
+        // What the judge saw is the request line's operation.
+        if self.service.adapter.is_none() || judge::is_steered(&self.headers) {
+            stale.extend(self.stale(gateway));
         }
         Through { detail: pass.reason.to_string(), operation: pass.operation, stale }
     }
 
-    /// What this caller has been told of the same target: an unsafe method makes it stale (RFC 9111 §4.4).
-    fn same_target(&self, gateway: &Gateway) -> Vec<Selection> {
-        let mut headers = self.headers.clone();
-        for name in [header::CACHE_CONTROL, header::RANGE] {
-            headers.remove(name);
+    /// What it means that the judge has not seen this request's body.
+    pub(super) fn unread(&self, gateway: &Gateway, why: &str) -> Through {
+        Through { stale: self.stale(gateway), ..Through::because(why) }
+    }
+
+    /// What this request makes stale, whatever its body says.
+    fn stale(&self, gateway: &Gateway) -> Vec<Selection> {
+        let (request, base) = (self.seen(BodyView::None), self.service.upstream.base());
+        if let Some(adapter) = &self.service.adapter {
+            let names = judge::stale_operations(adapter, &request, base);
+            return names.into_iter().map(|name| self.operation(name)).collect();
         }
-        let selection = |method: Method| {
-            let get = Self { method, headers: headers.clone(), ..self.clone() };
-            match get.verdict(gateway, BodyView::None) {
-                Verdict::Keep(plan) => Some(Selection { key: Some(plan.key), ..Selection::default() }),
-                Verdict::Pass(_) => None,
-            }
-        };
-        [Method::GET, Method::HEAD].into_iter().filter_map(selection).collect()
+        let keys = judge::stale_keys(&self.service.name, &request, base, &gateway.context(&self.service));
+        keys.into_iter().map(|key| Selection { key: Some(key), ..Selection::default() }).collect()
+    }
+
+    fn operation(&self, name: String) -> Selection {
+        Selection { service: Some(self.service.name.clone()), operation: Some(name), ..Selection::default() }
     }
 
     /// Whether the body can change what is done with this request: some operation of this path is a question, or is told

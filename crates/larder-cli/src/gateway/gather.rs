@@ -1,8 +1,7 @@
 //! A question's body: in memory up to 1 MiB, beyond that on disk, beyond `--max-question` not at all.
 
 use super::{
-    Gateway,
-    forward::{self, Through},
+    Gateway, forward,
     recognise::{Call, Head},
     rescue::Failure,
     spool::{Spool, Spooled},
@@ -88,8 +87,8 @@ pub(super) async fn gather(gateway: &Gateway, call: Call) -> Onward<Asked> {
             Ok(ControlFlow::Continue(Asked { head: Arc::new(head), body }))
         }
         Read::Not(why, body) => {
-            let through = forward::pass(gateway, &head, Some(body), Through::because(why));
-            through.await.map(ControlFlow::Break)
+            let through = head.unread(gateway, why);
+            forward::pass(gateway, &head, Some(body), through).await.map(ControlFlow::Break)
         }
     }
 }

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderValue, StatusCode, header};
 use larder::{OriginError, cache::AnswerError};
 use serde_json::json;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why there is no answer: becomes `{"error":{"type":…,"message":…,"hint":…}}`.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -124,7 +124,11 @@ pub(super) async fn pass_through<F: Future<Output = Result<Reply, Failure>>>(
         Ok(result) => return result,
         Err(_) => tracing::warn!("larder failed while it looked for an answer; the call is passed through"),
     }
-    forward::pass(gateway, &asked.head, asked.body.stream(), Through::because("larder failed")).await
+    let why = "larder failed";
+    // What a write makes stale is not what failed, most likely.
+    let through = catch_unwind(AssertUnwindSafe(|| asked.head.unread(gateway, why)));
+    let through = through.unwrap_or_else(|_| Through::because(why));
+    forward::pass(gateway, &asked.head, asked.body.stream(), through).await
 }
 
 #[cfg(test)]

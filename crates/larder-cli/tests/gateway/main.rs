@@ -12,3 +12,4 @@ mod plain;
 mod sharing;
 mod stopping;
 mod streaming;
+mod writing;

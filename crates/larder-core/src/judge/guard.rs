@@ -14,9 +14,11 @@ use percent_encoding::percent_decode_str;
 const CONDITIONS: [&str; 6] =
     ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
-/// Headers that make some servers answer another question than the request line asks.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+/// Headers that make some servers take another method than the request line's.
+pub(super) const METHOD_STEERING: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Headers that make some servers take another target.
+pub(super) const PATH_STEERING: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 /// What `Connection` may name without changing what the origin is asked.
 const HOPS: [&str; 8] = ["", "close", "keep-alive", "te", "trailer", "upgrade", "http2-settings", "proxy-connection"];
@@ -43,10 +45,30 @@ pub(super) fn check(request: &HttpRequest<'_>, route: &Route) -> Result<(), Pass
     Ok(())
 }
 
+/// Headers that make some servers answer another question than the request line asks.
+fn steering() -> impl Iterator<Item = &'static str> {
+    METHOD_STEERING.into_iter().chain(PATH_STEERING)
+}
+
+/// Whether headers name another method or target than the request line.
+#[must_use]
+pub fn is_steered(headers: &HeaderMap) -> bool {
+    steering().any(|name| headers.contains_key(name))
+}
+
+/// The headers that leave the request line alone.
+pub(super) fn without_steering(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    for name in steering() {
+        headers.remove(name);
+    }
+    headers
+}
+
 /// Why headers make the origin answer something else than the request line asks, if they do: with an adapter or without.
 pub(super) fn check_steering(headers: &HeaderMap) -> Result<(), PassReason> {
     let excluded = |name: &str| Err(PassReason::Excluded(format!("header `{name}`")));
-    if let Some(name) = OVERRIDES.into_iter().find(|name| headers.contains_key(*name)) {
+    if let Some(name) = steering().find(|name| headers.contains_key(*name)) {
         return excluded(name);
     }
     // RFC 9110 §7.6.1: what `Connection` names ends at the next hop. A header that is in the key, and that the origin never

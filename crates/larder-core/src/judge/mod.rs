@@ -8,6 +8,7 @@ mod guard;
 mod parts;
 mod plain;
 mod request;
+mod stale;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,10 @@ mod variant;
 
 pub use answer::{end_to_end, has_validator, judge_head, stored_headers};
 pub use call::judge_call;
+pub use guard::is_steered;
 pub use plain::judge_plain;
 pub use request::judge_http;
+pub use stale::{stale_keys, stale_operations};
 pub use stored::{Use, judge_stored, may_serve_on_error, record_headers};
 pub use tool::{Surroundings, judge_run, judge_tool, plan_tool};
 
@@ -117,7 +120,8 @@ pub struct Pass {
     pub reason: PassReason,
     /// The operation, where one matched (a write, or a read that is excluded this time).
     pub operation: Option<String>,
-    /// Operations of this service whose answers it makes stale, once the origin has said 2xx or 3xx.
+    /// Operations of this service whose answers it makes stale, once the origin has said 2xx or 3xx; where only a body
+    /// that cannot be read would tell which operation it is, those of each that it may be.
     pub invalidates: Vec<String>,
 }
 

@@ -35,6 +35,11 @@ pub fn judge_plain(service: &str, request: &HttpRequest<'_>, context: &Context<'
     if let Some(reason) = pass_reason(request, &control) {
         return Verdict::Pass(Pass { reason, operation: None, invalidates: Vec::new() });
     }
+    Verdict::Keep(Box::new(Plan { control, ..plan(service, request, context) }))
+}
+
+/// The plan of a GET or HEAD, whatever else would have it passed through.
+pub(super) fn plan(service: &str, request: &HttpRequest<'_>, context: &Context<'_>) -> Plan {
     let stripped = strip(request);
     let credential =
         (!stripped.credentials.is_empty()).then(|| credential_digest(context.secret, &stripped.credentials));
@@ -52,18 +57,18 @@ pub fn judge_plain(service: &str, request: &HttpRequest<'_>, context: &Context<'
         body: None,
     };
     let key = question.key();
-    Verdict::Keep(Box::new(Plan {
+    Plan {
         want: Want { key, variant: Variant::default(), headers: stripped.headers },
         question,
         key,
         operation: None,
         lifetime: Lifetime { from_origin: true, ..Lifetime::default() },
-        control,
+        control: RequestControl::default(),
         credential,
         credential_headers: stripped.credential_headers,
         ignored: stripped.ignored,
         finish: false,
-    }))
+    }
 }
 
 fn pass_reason(request: &HttpRequest<'_>, control: &RequestControl) -> Option<PassReason> {

@@ -8,6 +8,7 @@ use super::{
     body::Body,
     guard,
     parts::{self, Parts},
+    stale::distinct,
 };
 use crate::{
     adapter::{Adapter, HttpRule, Operation, place::Asked, precedence, route::Route},
@@ -49,6 +50,12 @@ fn judged(adapter: &Adapter, request: &HttpRequest<'_>, context: &Context<'_>) -
     };
     let opened = Opened::new(request);
     let undecided = candidates.iter().any(|candidate| candidate.rule.matches_body());
+    // Where only the body tells, and cannot be read, it may be any of them.
+    let stale = (undecided && opened.body.as_object().is_none()).then(|| possibly_stale(&candidates, &opened));
+    let pass = |reason, operation| {
+        let pass = pass(reason, operation);
+        Pass { invalidates: stale.clone().unwrap_or(pass.invalidates), ..pass }
+    };
     let chosen = choose(candidates, &opened).ok_or_else(|| pass(PassReason::NoOperation, None))?;
     if chosen.operation.write {
         return Err(pass(PassReason::Write, Some(chosen.operation)));
@@ -96,6 +103,20 @@ fn pass(reason: PassReason, operation: Option<&Arc<Operation>>) -> Pass {
         operation: operation.map(|operation| operation.name.clone()),
         invalidates: operation.map(|operation| operation.invalidates.clone()).unwrap_or_default(),
     }
+}
+
+/// What a request makes stale, whatever its body says.
+pub(super) fn stale_of(adapter: &Adapter, request: &HttpRequest<'_>) -> Vec<String> {
+    possibly_stale(&candidates(adapter, request), &Opened::new(&HttpRequest { body: BodyView::None, ..*request }))
+}
+
+/// What is made stale by any of those whose conditions hold as far as they do not look into the body.
+fn possibly_stale(candidates: &[Candidate<'_>], opened: &Opened<'_>) -> Vec<String> {
+    let possible = |candidate: &&Candidate<'_>| {
+        let asked = opened.asked(&candidate.path);
+        candidate.rule.matches.iter().all(|condition| condition.is_about_body() || condition.holds(&asked))
+    };
+    distinct(candidates.iter().filter(possible).flat_map(|candidate| candidate.operation.invalidates.iter().cloned()))
 }
 
 fn candidates<'a>(adapter: &'a Adapter, request: &HttpRequest<'_>) -> Vec<Candidate<'a>> {

@@ -1,0 +1,104 @@
+//! What a write makes stale, found without its body: operations where an adapter knows them, else the keys of its target
+//! (RFC 9111 §4.4).
+//!
+//! Too much is only slower; too little is a wrong answer. So headers that steer some servers are taken at their word and
+//! not: what they name is stale, and what the request line says is stale, too.
+
+use super::{BodyView, Context, HttpRequest, guard, plain, request::stale_of};
+use crate::{QueryKey, adapter::Adapter, secret::is_sure_credential_header};
+use http::{HeaderMap, HeaderName, Method, Uri};
+
+/// Operations of `adapter` whose answers a request may make stale, whatever its body says. `base`: the path of the
+/// upstream's URL, before which a header that names another path may name it.
+#[must_use]
+pub fn stale_operations(adapter: &Adapter, request: &HttpRequest<'_>, base: &str) -> Vec<String> {
+    let mut stale = Vec::new();
+    for (path, query) in targets(request, base) {
+        for method in &methods(request) {
+            let target = HttpRequest { method, path: &path, query: query.as_deref(), ..*request };
+            stale.extend(stale_of(adapter, &target));
+        }
+    }
+    distinct(stale)
+}
+
+/// Keys of what a request to an upstream without an adapter makes stale: of its target, asked for with GET and HEAD, by
+/// whoever has one of [`callers`]' credentials. None where it only reads.
+#[must_use]
+pub fn stale_keys(service: &str, request: &HttpRequest<'_>, base: &str, context: &Context<'_>) -> Vec<QueryKey> {
+    if methods(request).iter().all(Method::is_safe) {
+        return Vec::new();
+    }
+    let read = |method: &Method, (path, query): &Target, headers: &HeaderMap| {
+        let read = HttpRequest { method, path, query: query.as_deref(), headers, body: BodyView::None };
+        plain::plan(service, &read, context)
+    };
+    let all = guard::without_steering(request.headers);
+    let own = (request.path.to_owned(), request.query.map(str::to_owned));
+    let callers = callers(&all, &read(&Method::GET, &own, &all).credential_headers);
+    let mut stale = Vec::new();
+    for target in targets(request, base) {
+        for headers in &callers {
+            stale.extend([Method::GET, Method::HEAD].map(|method| read(&method, &target, headers).key));
+        }
+    }
+    distinct(stale)
+}
+
+/// As whom the writer may have read: with every credential of the write; without one of those that are doubtful, such as
+/// a token against forged requests, which only writes carry; with those beyond doubt, or one of them; with none.
+fn callers(all: &HeaderMap, credentials: &[HeaderName]) -> Vec<HeaderMap> {
+    let only = |keep: &dyn Fn(&HeaderName) -> bool| {
+        let kept = all.iter().filter(|(name, _)| !credentials.contains(name) || keep(name));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect::<HeaderMap>()
+    };
+    let (sure, doubtful): (Vec<_>, Vec<_>) =
+        credentials.iter().partition(|name| is_sure_credential_header(name.as_str()));
+    let mut callers = vec![all.clone(), only(&|name| sure.contains(&name)), only(&|_| false)];
+    callers.extend(doubtful.iter().map(|left_out| only(&|name| name != *left_out)));
+    callers.extend(sure.iter().map(|alone| only(&|name| name == *alone)));
+    callers
+}
+
+/// The request's method, and those that its headers name.
+fn methods(request: &HttpRequest<'_>) -> Vec<Method> {
+    let named = |name| request.headers.get_all(name).iter();
+    let named = guard::METHOD_STEERING.into_iter().flat_map(named);
+    let named = named.filter_map(|value| value.to_str().ok()?.trim().to_ascii_uppercase().parse().ok());
+    distinct(std::iter::once(request.method.clone()).chain(named))
+}
+
+type Target = (String, Option<String>);
+
+/// The request's target, and those that its headers name: below `base` or beside it, with a query of their own or the
+/// request's.
+fn targets(request: &HttpRequest<'_>, base: &str) -> Vec<Target> {
+    let query = request.query.map(str::to_owned);
+    let mut targets = vec![(request.path.to_owned(), query.clone())];
+    let named = guard::PATH_STEERING.into_iter().flat_map(|name| request.headers.get_all(name));
+    for uri in named.filter_map(|value| value.to_str().ok()?.trim().parse::<Uri>().ok()) {
+        let below = uri.path().strip_prefix(base.trim_end_matches('/'));
+        for path in std::iter::once(uri.path()).chain(below) {
+            let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+            targets.push((path.clone(), uri.query().map(str::to_owned)));
+            if uri.query().is_none() {
+                targets.push((path, query.clone()));
+            }
+        }
+    }
+    distinct(targets)
+}
+
+/// In their order, each once.
+pub(super) fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for item in all {
+        if !distinct.contains(&item) {
+            distinct.push(item);
+        }
+    }
+    distinct
+}
+
+#[cfg(test)]
+mod tests;

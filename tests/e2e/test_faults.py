@@ -12,6 +12,7 @@ from support.faults import Clock, read_only, strace, tmpfs, warnings
 from support.killed import PATH, Asked, answer
 from support.origin import Reply
 from support.program import Gateway
+from support.raw import request
 from support.tool import Tool
 
 LONG = os.environ.get("LARDER_LONG") == "1"
@@ -215,6 +216,36 @@ def test_a_folder_that_becomes_read_only(home, origins):
         refused = put(home, "new", ok=False)
         assert refused.returncode == 1 and "hint:" in refused.stderr
         tool_goes_on(home, tool)
+        gateway.kill()
+
+
+@pytest.mark.parametrize("fault", ["read-only", "EIO", "ENOSPC"])
+def test_writes_while_nothing_can_be_removed(fault, home, origins):
+    versions, pages = {}, [f"/site/{n}" for n in range(20)]
+
+    def versioned(call):
+        if call.method == "PUT":
+            versions[call.target] = versions.get(call.target, 0) + 1
+        return Reply(200, [("cache-control", "max-age=600")], b"%d" % versions.get(call.target, 0))
+
+    origin = origins(versioned)
+    with contextlib.ExitStack() as faults:
+        if fault == "read-only":
+            faults.enter_context(tmpfs(home.store, "64m"))
+        gateway = home.serve(site=origin.url)
+        assert [gateway.get(page).body for page in pages] == [b"0"] * 20
+        home.settle(20)
+        assert gateway.stop() == 0
+        if fault == "read-only":
+            read_only(home.store)
+        else:
+            faults.enter_context(under(home, strace(home.store, "pwrite64", fault)))
+        gateway = home.serve("--memory", "0", site=origin.url)
+        for version in (b"1", b"2"):
+            for page in pages:
+                assert request(gateway.url + page, "PUT", b"new").status == 200
+                assert gateway.get(page).body == version, "what was written is told all the same"
+        told_exactly(gateway, "new answers are not kept", "answers that a write made stale could not be removed")
         gateway.kill()
 
 

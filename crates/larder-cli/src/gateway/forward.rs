@@ -3,8 +3,7 @@
 use super::{
     Gateway, Reply,
     gather::Gathered,
-    headers,
-    invalidate::Invalidation,
+    headers, invalidate,
     recognise::{Call, Head},
     rescue::Failure,
     respond,
@@ -144,10 +143,13 @@ pub(super) async fn pass(
 ) -> Result<Reply, Failure> {
     let service = &head.service;
     let request = head.request(head.headers.clone(), body).map_err(|error| Failure::internal(error.to_string()))?;
-    let invalidation = Invalidation::begin(gateway, through.stale).await;
-    let answer = gateway.client.send(&service.upstream, request).await;
+    let (client, asked) = (gateway.client.clone(), Arc::clone(service));
+    let call = async move { client.send(&asked.upstream, request).await };
+    let answer = match through.stale.is_empty() {
+        true => call.await,
+        false => invalidate::write(gateway, through.stale, call).await,
+    };
     let answer = answer.map_err(|error| Failure::upstream(&service.name, &service.upstream, &error))?;
-    invalidation.settle(answer.status().is_client_error()).await;
     let mut reply = answer.map(|body| body.map_err(BoxError::from).boxed_unsync());
     headers::remove_hop_by_hop(reply.headers_mut());
     respond::bypassed(reply.headers_mut(), &through.detail);

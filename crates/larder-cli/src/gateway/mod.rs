@@ -56,6 +56,8 @@ pub(crate) struct Gateway {
     pub(crate) spool: PathBuf,
     /// What the judge said of requests that come again.
     pub(crate) memo: memo::Memo,
+    /// What is being written.
+    pub(crate) writes: invalidate::Writes,
     /// When the gateway started.
     pub(crate) started: Instant,
 }

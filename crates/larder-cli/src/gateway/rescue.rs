@@ -140,14 +140,18 @@ mod tests {
         service::Service,
     };
     use http_body_util::BodyExt as _;
-    use larder_core::secret::Secret;
+    use larder_core::{
+        judge::{BodyView, Verdict},
+        secret::Secret,
+    };
     use larder_testkit::Scripted;
     use std::{
         sync::Arc,
         time::{Duration, Instant},
     };
 
-    async fn rescued(act: fn() -> Failure) -> (StatusCode, String, Scripted) {
+    /// Status and body, the origin, and whether what a GET was told before is stale.
+    async fn rescued(act: fn() -> Failure) -> (StatusCode, String, Scripted, bool) {
         let origin = Scripted::replies([larder_testkit::Reply::ok("from the origin")]);
         let served = origin.serve().await.unwrap();
         let gateway = Gateway {
@@ -159,6 +163,7 @@ mod tests {
             max_question: 1,
             spool: std::env::temp_dir(),
             memo: Memo::new(),
+            writes: Default::default(),
             started: Instant::now(),
         };
         let head = Head {
@@ -169,17 +174,21 @@ mod tests {
             headers: http::HeaderMap::new(),
             chunked: false,
         };
+        let read = Head { method: http::Method::GET, ..head.clone() }.verdict(&gateway, BodyView::None);
+        let Verdict::Keep(plan) = read else { panic!("{read:?}") };
+        let since = gateway.cache.since(&plan.key, "files", "get");
         let asked = Asked { head: Arc::new(head), body: Gathered::Memory("asked".into()) };
         let result = pass_through(&gateway, asked, async |_| Err(act())).await;
         let reply = result.unwrap_or_else(Failure::reply);
         let (status, body) = (reply.status(), reply.into_body().collect().await.unwrap().to_bytes());
-        (status, String::from_utf8(body.to_vec()).unwrap(), origin)
+        (status, String::from_utf8(body.to_vec()).unwrap(), origin, gateway.cache.is_removed(&plan.key, since))
     }
 
     #[tokio::test]
     async fn a_broken_cache_passes_the_call_through() {
         for act in [(|| panic!("a bug")) as fn() -> Failure, || Failure::internal("a broken store")] {
-            let (status, body, origin) = rescued(act).await;
+            let (status, body, origin, stale) = rescued(act).await;
+            assert!(stale, "a write is one, whatever failed");
             assert_eq!((status, body.as_str()), (StatusCode::OK, "from the origin"));
             assert_eq!(origin.seen()[0].body, "asked", "the body is sent again from its start");
         }
@@ -187,7 +196,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_upstreams_failure_is_not_tried_again() {
-        let (status, body, origin) = rescued(|| Failure::upstream("files", "http://h", &OriginError::TimedOut)).await;
+        let (status, body, origin, _) =
+            rescued(|| Failure::upstream("files", "http://h", &OriginError::TimedOut)).await;
         assert_eq!((status, origin.calls()), (StatusCode::GATEWAY_TIMEOUT, 0));
         assert!(body.contains("\"type\":\"larder_upstream\"") && body.contains("--upstream-timeout"), "{body}");
     }

@@ -1,6 +1,9 @@
 //! Listening, and stopping: nothing new is taken, what is on its way is finished, the store is closed.
 
-use super::{Door, Gateway, accept, accept::Place, listen, listen::Bound, memo::Memo, workers, workers::Workers};
+use super::{
+    Door, Gateway, accept, accept::Place, invalidate::Writes, listen, listen::Bound, memo::Memo, workers,
+    workers::Workers,
+};
 use crate::{
     address::shown,
     cli::serve::{ListenSpec, ServeError, ServeOptions},
@@ -80,6 +83,7 @@ impl Server {
             secret: options.secret,
             max_question: options.max_question,
             memo: Memo::new(),
+            writes: Writes::default(),
             started: Instant::now(),
         };
         Self { gateway: Arc::new(gateway), listeners }
@@ -135,7 +139,7 @@ impl Server {
         }
         tracing::debug!("stopping: what is on its way is finished first");
         tokio::select! {
-            finished = timeout(GRACE, finish(graceful, &self.gateway.cache)) => {
+            finished = timeout(GRACE, finish(graceful, &self.gateway)) => {
                 if finished.is_err() {
                     tracing::warn!("what was on its way took longer than {} s and was cut", GRACE.as_secs());
                 }
@@ -147,12 +151,13 @@ impl Server {
     }
 }
 
-/// Answers on their way to clients, then those that are finished for the store alone.
-async fn finish(graceful: Arc<GracefulShutdown>, cache: &Cache) {
+/// Answers on their way to clients, then writes whose client has left, and answers that are finished for the store alone.
+async fn finish(graceful: Arc<GracefulShutdown>, gateway: &Gateway) {
     if let Some(graceful) = Arc::into_inner(graceful) {
         graceful.shutdown().await;
     }
-    cache.landed().await;
+    gateway.writes.settled().await;
+    gateway.cache.landed().await;
 }
 
 /// Binds every listener. Called before any other thread runs: making a unix socket changes the whole process's umask.

@@ -2,12 +2,17 @@
 
 use crate::harness::*;
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http::Request;
-use larder_testkit::{Gate, Reply, Scripted};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
+use larder_testkit::{Gate, Reply, Scripted, Served};
+use rustix::process::Signal;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 /// An origin that says how many writes are over; each ends when `gate` is open, whether somebody waits for it or not.
 fn counting(gate: &Gate) -> Scripted {
@@ -50,11 +55,16 @@ const STEERED: (&str, &str) = ("x-http-method-override", "DELETE");
 
 /// Reads, writes, reads again.
 async fn told_after(gateway: &Gateway, read: &Request<Bytes>, write: Request<Bytes>) -> (&'static str, String) {
+    told_after_any(gateway, read, write.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync()))
+        .await
+}
+
+async fn told_after_any(gateway: &Gateway, read: &Request<Bytes>, write: Request<AnyBody>) -> (&'static str, String) {
     for how in ["miss", "hit"] {
         assert_eq!(gateway.send(read.clone()).await.how(), how);
         landed().await;
     }
-    assert_eq!(gateway.send(write).await.status, 200);
+    assert_eq!(whole(exchange(gateway.address(), write).await).await.status, 200);
     let after = gateway.send(read.clone()).await;
     (after.how(), after.text())
 }
@@ -97,8 +107,11 @@ async fn a_write_that_is_too_large_to_look_at_is_a_write_with_an_adapter_too() {
     let writes: &[(&str, Pairs, Pairs, usize)] =
         &[("PUT", &[BEARER], &[BEARER], 5000), ("PUT", &[BEARER], &[BEARER], 1)];
     told_anew("notes", "/notes/v1/notes/n", writes).await;
-    // A rule that needs the body to know a write by it, and bodies whose length nobody said.
-    for len in [10, 5000] {
+}
+
+#[tokio::test]
+async fn a_write_that_only_its_body_tells_is_one_where_that_is_too_large_to_look_at() {
+    for (len, chunked) in [(10, false), (5000, false), (5000, true)] {
         let home = Home::new();
         let adapters = home.path().join("adapters");
         std::fs::create_dir_all(&adapters).unwrap();
@@ -106,10 +119,16 @@ async fn a_write_that_is_too_large_to_look_at_is_a_write_with_an_adapter_too() {
         let origin = counting(&open());
         let served = origin.serve().await.unwrap();
         let gateway = home.serve_upstreams(&[("acts", &served.url())], &["--max-question", "1KiB"]);
-        let body = format!(r#"{{"action":"drop"{}}}"#, " ".repeat(len));
-        let write = request("POST", "/acts/v1/acts", &[BEARER, ("content-type", "application/json")], body.into());
+        let body = Full::from(format!(r#"{{"action":"drop"{}}}"#, " ".repeat(len))).map_err(|never| match never {});
+        let body = match chunked {
+            true => StreamBody::new(body.into_data_stream().map_ok(Frame::data)).boxed_unsync(),
+            false => body.boxed_unsync(),
+        };
+        let headers = &[BEARER, ("content-type", "application/json")];
+        let write = request("POST", "/acts/v1/acts", headers, Bytes::new()).map(|_| body);
         let read = request("GET", "/acts/v1/acts", &[BEARER], Bytes::new());
-        assert_eq!(told_after(&gateway, &read, write).await, ("miss", r#"{"writes":1}"#.to_owned()), "{len}");
+        let told = told_after_any(&gateway, &read, write).await;
+        assert_eq!(told, ("miss", r#"{"writes":1}"#.to_owned()), "{len} {chunked}");
     }
 }
 
@@ -145,4 +164,102 @@ async fn what_a_header_names_is_told_anew() {
         write.headers_mut().insert("x-original-url", value.parse().unwrap());
         assert_eq!(told_after(&gateway, &get(path), write).await.0, "miss", "{value}");
     }
+}
+
+struct World {
+    home: Home,
+    gate: Gate,
+    origin: Scripted,
+    served: Served,
+}
+
+impl World {
+    async fn new() -> Self {
+        let gate = Gate::new();
+        let origin = counting(&gate);
+        let served = origin.serve().await.unwrap();
+        Self { home: Home::new(), gate, origin, served }
+    }
+
+    fn serve(&self) -> Gateway {
+        self.home.serve_upstreams(&[("files", &self.served.url())], &[])
+    }
+
+    /// The client of a write leaves in its middle; then the old state is read and kept.
+    async fn left(&self, gateway: &Gateway) {
+        let mut client = TcpStream::connect(gateway.address()).await.unwrap();
+        let write = b"PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
+        client.write_all(write).await.unwrap();
+        self.origin.called(1).await;
+        drop(client);
+        landed().await;
+        for how in ["miss", "hit"] {
+            let old = gateway.send(get("/files/a")).await;
+            assert_eq!((old.how(), old.text().as_str()), (how, r#"{"writes":0}"#));
+            landed().await;
+        }
+    }
+}
+
+const NEW: &str = r#"{"writes":1}"#;
+
+#[tokio::test]
+async fn what_is_read_during_a_write_is_not_told_after_it() {
+    let world = World::new().await;
+    let (gateway, other) = (world.serve(), world.serve());
+    let write = gateway.send(request("PUT", "/files/a", &[], Bytes::from_static(b"x")));
+    let meanwhile = async {
+        world.origin.called(1).await;
+        for gateway in [&gateway, &other, &gateway, &other] {
+            assert_eq!(gateway.send(get("/files/a")).await.text(), r#"{"writes":0}"#);
+            landed().await;
+        }
+        world.gate.open();
+    };
+    let (write, ()) = tokio::join!(write, meanwhile);
+    assert_eq!(write.status, 200);
+    for gateway in [&gateway, &other] {
+        assert_eq!(gateway.send(get("/files/a")).await.text(), NEW);
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_client_left_is_a_write() {
+    let world = World::new().await;
+    let gateway = world.serve();
+    world.left(&gateway).await;
+    world.gate.open();
+    let start = std::time::Instant::now();
+    while gateway.send(get("/files/a")).await.text() != NEW {
+        assert!(start.elapsed() < SOON, "the old state is told for ever");
+        landed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_client_left_is_waited_for_at_the_end() {
+    let world = World::new().await;
+    let mut gateway = world.serve();
+    world.left(&gateway).await;
+    gateway.signal(Signal::TERM);
+    while TcpStream::connect(gateway.address()).await.is_ok() {
+        landed().await;
+    }
+    landed().await;
+    world.gate.open();
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert_eq!(world.serve().send(get("/files/a")).await.text(), NEW);
+}
+
+#[tokio::test]
+async fn a_write_that_never_ends_holds_up_no_second_signal() {
+    let world = World::new().await;
+    let mut gateway = world.serve();
+    world.left(&gateway).await;
+    gateway.signal(Signal::TERM);
+    gateway.wait_for("finished first");
+    gateway.signal(Signal::TERM);
+    let start = std::time::Instant::now();
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert!(start.elapsed() < SOON / 2);
 }

@@ -23,7 +23,7 @@ pub fn stale_operations(adapter: &Adapter, request: &HttpRequest<'_>, base: &str
 }
 
 /// Keys of what a request to an upstream without an adapter makes stale: of its target, asked for with GET and HEAD, by
-/// whoever has one of [`callers`]' credentials. None where it only reads.
+/// whoever has the write's credentials, some of them or none. No keys where it only reads.
 #[must_use]
 pub fn stale_keys(service: &str, request: &HttpRequest<'_>, base: &str, context: &Context<'_>) -> Vec<QueryKey> {
     if methods(request).iter().all(Method::is_safe) {

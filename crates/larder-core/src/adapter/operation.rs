@@ -20,7 +20,7 @@ static SHARED: &[Word] = &[
     word(
         "invalidates",
         "list of names",
-        "Operations whose answers a write makes stale, once the origin has said 2xx or 3xx.",
+        "Operations whose answers a write makes stale, before it and after it, unless the origin has refused it (4xx).",
     ),
     word("ttl", "length of time, or list of `{ when = …, ttl = … }`", "How long the answer is fresh."),
     word(

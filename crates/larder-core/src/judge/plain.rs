@@ -222,12 +222,20 @@ mod tests {
     /// Whatever the header is called.
     #[test]
     fn a_header_that_holds_a_credential_tells_apart() {
-        for value in ["Bearer alice", "Basic YWxpY2U6cHc=", "ghp_0123456789abcdef", "https://h/?token=alice"] {
+        for value in [
+            "Bearer alice",
+            "Bearer alice, x",
+            "Digest username=\"alice\"",
+            "Token\talice",
+            "Basic YWxpY2U6cHc=",
+            "ghp_0123456789abcdef",
+            "https://h/?token=alice",
+        ] {
             let with = |value| plan(None, &[("x-zz", value)]);
             assert_ne!(with(value).key, with("plain").key, "{value}");
             assert!(!with(value).want.headers.contains_key("x-zz"), "{value}");
         }
-        for value in ["bearer of news", "Basic english", "https://h/?page=2"] {
+        for value in ["bearer", "tokens: 5", "https://h/?page=2"] {
             assert_eq!(plan(None, &[("x-zz", value)]).question.share, Share::Anonymous, "{value}");
         }
     }

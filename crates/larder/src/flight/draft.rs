@@ -2,7 +2,7 @@
 
 use super::{Flight, Landing, pilot::Pilot, spool::Writer};
 use crate::{Entry, sync::timeout};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use larder_core::{
     Head, Record, Timestamp,
     codec::Findings,
@@ -114,10 +114,12 @@ impl Pilot {
     }
 }
 
-/// Whether a 304 speaks of the stored answer: a strong validator of another one does not (RFC 9111 §4.3.4).
+/// Whether a 304 speaks of the stored answer: the validator of another one does not (RFC 9111 §4.3.4; weak comparison, RFC 9110
+/// §8.8.3.2).
 fn is_of(entry: &Entry, news: &HeaderMap) -> bool {
-    let stored = entry.record.headers().get(header::ETAG);
-    news.get(header::ETAG).is_none_or(|named| named.as_bytes().starts_with(b"W/") || stored == Some(named))
+    let opaque = |tag: &HeaderValue| tag.as_bytes().strip_prefix(b"W/").unwrap_or(tag.as_bytes()).to_vec();
+    let stored = entry.record.headers().get(header::ETAG).map(opaque);
+    news.get(header::ETAG).is_none_or(|named| stored.is_none_or(|stored| stored == opaque(named)))
 }
 
 /// The stored headers with those of a 304 in place of their namesakes; what speaks of the body stays as it was stored.

@@ -45,19 +45,26 @@ pub fn stale_keys(service: &str, request: &HttpRequest<'_>, base: &str, context:
     distinct(stale)
 }
 
-/// As whom the writer may have read: with every credential of the write; without one of those that are doubtful, such as
-/// a token against forged requests, which only writes carry; with those beyond doubt, or one of them; with none.
+/// Of how many credentials every selection is tried.
+const MOST: u32 = 6;
+
+/// As whom the writer may have read: with every selection of the write's credentials, since a write carries some that no read does
+/// (a token against forged requests, a login) and reads some that the write leaves out. Where there are too many of them: with all,
+/// with each left out, with each alone, with none.
 fn callers(all: &HeaderMap, credentials: &[HeaderName]) -> Vec<HeaderMap> {
-    let only = |keep: &dyn Fn(&HeaderName) -> bool| {
-        let kept = all.iter().filter(|(name, _)| !credentials.contains(name) || keep(name));
+    let only = |keep: &dyn Fn(usize) -> bool| {
+        let is_kept = |name: &HeaderName| credentials.iter().position(|known| known == name).is_none_or(keep);
+        let kept = all.iter().filter(|(name, _)| is_kept(name));
         kept.map(|(name, value)| (name.clone(), value.clone())).collect::<HeaderMap>()
     };
-    let (sure, doubtful): (Vec<_>, Vec<_>) =
-        credentials.iter().partition(|name| is_sure_credential_header(name.as_str()));
-    let mut callers = vec![all.clone(), only(&|name| sure.contains(&name)), only(&|_| false)];
-    callers.extend(doubtful.iter().map(|left_out| only(&|name| name != *left_out)));
-    callers.extend(sure.iter().map(|alone| only(&|name| name == *alone)));
-    callers
+    let count = credentials.len();
+    if let Some(selections) = u32::try_from(count).ok().filter(|count| *count <= MOST).map(|count| 1u32 << count) {
+        return (0..selections).rev().map(|selection| only(&|at| selection >> at & 1 == 1)).collect();
+    }
+    let each = |act: &dyn Fn(usize) -> HeaderMap| (0..count).map(act).collect::<Vec<_>>();
+    let sure = |at: usize| credentials.get(at).is_some_and(|name| is_sure_credential_header(name.as_str()));
+    let few = vec![all.clone(), only(&sure), only(&|_| false)];
+    [few, each(&|out| only(&|at| at != out)), each(&|alone| only(&|at| at == alone))].concat()
 }
 
 /// The request's method, and those that its headers name.
@@ -74,7 +81,7 @@ type Target = (String, Option<String>);
 /// request's.
 fn targets(request: &HttpRequest<'_>, base: &str) -> Vec<Target> {
     let query = request.query.map(str::to_owned);
-    let mut targets = vec![(request.path.to_owned(), query.clone())];
+    let mut targets = vec![(request.path.to_owned(), query.clone()), (usual(request.path), query.clone())];
     let named = guard::PATH_STEERING.into_iter().flat_map(|name| request.headers.get_all(name));
     for uri in named.filter_map(|value| value.to_str().ok()?.trim().parse::<Uri>().ok()) {
         let below = uri.path().strip_prefix(base.trim_end_matches('/'));
@@ -87,6 +94,25 @@ fn targets(request: &HttpRequest<'_>, base: &str) -> Vec<Target> {
         }
     }
     distinct(targets)
+}
+
+/// The path as it is usually spelled: no letter, digit, `-`, `.`, `_` or `~` encoded, other bytes in capitals (RFC 3986 §6.2.2).
+fn usual(path: &str) -> String {
+    let mut usual = String::with_capacity(path.len());
+    let mut pieces = path.split('%');
+    usual.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (byte, piece.get(2..)) {
+            (Some(byte), Some(rest)) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                usual.push(char::from(byte));
+                usual.push_str(rest);
+            }
+            (Some(byte), Some(rest)) => usual.push_str(&format!("%{byte:02X}{rest}")),
+            _ => usual.push_str(&format!("%{piece}")),
+        }
+    }
+    usual
 }
 
 /// In their order, each once.

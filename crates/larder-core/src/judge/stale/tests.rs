@@ -39,7 +39,7 @@ const CUSTOM: (&str, &str) = ("x-custom-token", "t");
 
 #[test]
 fn a_write_makes_stale_what_its_writer_may_have_read() {
-    let reads: [(Pairs<'_>, Pairs<'_>); 12] = [
+    let reads: [(Pairs<'_>, Pairs<'_>); 16] = [
         (&[], &[]),
         (&[], &[BEARER]),
         (&[], &[COOKIE, CSRF]),
@@ -50,6 +50,10 @@ fn a_write_makes_stale_what_its_writer_may_have_read() {
         (&[BEARER, COOKIE], &[BEARER, COOKIE, CSRF]),
         (&[BEARER, CSRF], &[BEARER, CSRF]),
         (&[CUSTOM], &[CUSTOM, CSRF]),
+        (&[("apikey", "anon")], &[("apikey", "anon"), BEARER]),
+        (&[("x-tenant-id", "7")], &[("x-tenant-id", "7"), COOKIE]),
+        (&[CUSTOM], &[CUSTOM, CSRF, ("x-xsrf-token", "abc")]),
+        (&[BEARER, CUSTOM], &[BEARER, CUSTOM, COOKIE]),
         (&[], &[("range", "bytes=0-1"), ("cache-control", "no-store"), ("expect", "100-continue")]),
         (&[], &[("upgrade", "h2c"), ("connection", "x"), ("if-match", "\"a\"")]),
     ];
@@ -66,13 +70,31 @@ fn a_write_makes_stale_what_its_writer_may_have_read() {
 }
 
 #[test]
+fn a_target_that_is_spelled_otherwise_is_the_target() {
+    for (write, read) in [("/a%7Eb", "/a~b"), ("/%78?q", "/x?q"), ("/a%2fb", "/a%2Fb"), ("/a%zz%4", "/a%zz%4")] {
+        assert!(stale(&format!("PUT {write}"), &[]).contains(&key(&format!("GET {read}"), &[])), "{write}");
+    }
+}
+
+#[test]
+fn many_credentials_are_few_keys() {
+    let many: Vec<_> = (0..40).map(|n| format!("x-token-{n}")).collect();
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), "t")).collect();
+    let stale = stale("PUT /a", &many);
+    assert!(stale.len() <= 2 * 83, "{}", stale.len());
+    for read in [&many[..], &many[1..], &many[..1], &[]] {
+        assert!(stale.contains(&key("GET /a", read)));
+    }
+}
+
+#[test]
 fn each_key_is_named_once() {
     for (write, callers) in [
         (&[][..], 1),
         (&[BEARER], 2),
-        (&[BEARER, CSRF], 3),
+        (&[BEARER, CSRF], 4),
         (&[BEARER, COOKIE], 4),
-        (&[BEARER, COOKIE, CSRF], 5),
+        (&[BEARER, COOKIE, CSRF], 8),
         (&[("x-original-url", "/base/a")], 2),
     ] {
         let stale = stale("PUT /a", write);

@@ -63,6 +63,18 @@ fn an_index_that_is_harmed_once_is_said_once() {
     assert!(said.is_empty(), "{said:#?}");
 }
 
+#[test]
+fn answers_that_one_thing_has_harmed_are_one_warning() {
+    let folder = filled();
+    let session = rusqlite::Connection::open(folder.path().join("v2/index.db")).unwrap();
+    session.execute_batch("UPDATE entry SET body = zeroblob(length(body))").unwrap();
+    let cache = Cache::open(disk_only(folder.path())).unwrap();
+    let said = read_together(&[&cache]);
+    assert!(said.len() == 1 && said[0].contains("damaged"), "{said:#?}");
+    let counted: u64 = cache.statistics().unwrap().operations.values().map(|counters| counters.damaged).sum();
+    assert_eq!(counted, QUESTIONS as u64);
+}
+
 /// No check of the database's own sees a text that is no UTF-8.
 #[test]
 fn an_index_whose_texts_are_none_is_begun_anew() {

@@ -9,7 +9,7 @@ use std::{
 
 /// A process looks no more often: looking at every page of a large index takes long, and what is wrong may be what a check
 /// does not find.
-const SELDOM: Duration = Duration::from_mins(1);
+pub(super) const SELDOM: Duration = Duration::from_mins(1);
 
 /// An index that is younger may have replaced the one that a call began with.
 const JUST: Duration = Duration::from_secs(5);

@@ -68,6 +68,8 @@ struct Inner {
     shortcuts: shortcuts::Shortcuts,
     loose: loose::Loose,
     mending: mend::Mending,
+    /// When an answer was last said to be damaged.
+    told_of_damage: Mutex<Option<Instant>>,
     /// Until when puts are other threads', because one in place took long.
     slow_until: Mutex<Option<Instant>>,
 }
@@ -116,6 +118,7 @@ impl Disk {
             shortcuts: shortcuts::Shortcuts::default(),
             loose: loose::Loose::default(),
             mending: mend::Mending::default(),
+            told_of_damage: Mutex::default(),
             slow_until: Mutex::default(),
         };
         inner.attach_sidecar();

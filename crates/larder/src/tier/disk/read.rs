@@ -4,6 +4,7 @@ use super::{
     Inner,
     bodies::{self, Unread},
     generations::Scopes,
+    mend::SELDOM,
     pool::Failure,
     row::{self, blob, digest, unsigned},
     schema::{BY_HEAD, BY_ID},
@@ -15,7 +16,11 @@ use larder_core::{
     record::{Freshness, Want},
 };
 use rusqlite::{Connection, params};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 /// What the index has for a want.
 pub(super) enum Found {
@@ -187,9 +192,19 @@ impl Inner {
         }
     }
 
+    /// Counts an answer that is damaged, and says so, once a minute: what harms one mostly harms many.
     fn damaged(&self, service: &str, operation: &str, what: &dyn fmt::Display) {
         self.sidecar.count(service, operation, Event::Damaged, 1);
-        tracing::warn!(service, operation, %what, "a stored answer is damaged: it was not served, and was removed");
+        let mut told = self.told_of_damage.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() > SELDOM) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                service,
+                operation,
+                %what,
+                "a stored answer is damaged: it was not served, and was removed; others are counted (`larder stats`)"
+            );
+        }
     }
 }
 

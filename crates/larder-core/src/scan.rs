@@ -39,7 +39,7 @@ fn url_safe(byte: u8) -> bool {
     word(byte) || byte == b'-'
 }
 
-fn dotted(byte: u8) -> bool {
+pub(crate) fn dotted(byte: u8) -> bool {
     url_safe(byte) || byte == b'.'
 }
 
@@ -107,13 +107,45 @@ pub(crate) fn hands_out_secret(header: &str, value: &str) -> bool {
     }
 }
 
-/// `Bearer …` or `Basic …` with what belongs behind it (RFC 9110 §11.4, RFC 7617), by itself or behind a header's name.
+/// Authentication schemes (the registry of RFC 9110 §16.4.1, and what is used beside it).
+const SCHEMES: [&str; 14] = [
+    "basic",
+    "bearer",
+    "digest",
+    "dpop",
+    "gnap",
+    "hoba",
+    "negotiate",
+    "ntlm",
+    "oauth",
+    "token",
+    "apikey",
+    "vapid",
+    "aws4-hmac-sha256",
+    "privatetoken",
+];
+
+/// The authentication scheme that a text begins with, and what follows it, if something does (RFC 9110 §11.4).
+fn scheme(text: &str) -> Option<(&'static str, &str)> {
+    let (scheme, rest) = text.trim().split_once([' ', '\t', ':'])?;
+    let known = SCHEMES.into_iter().find(|known| scheme.eq_ignore_ascii_case(known));
+    known.map(|known| (known, rest.trim())).filter(|(_, rest)| !rest.is_empty())
+}
+
+/// `Bearer …`, `Digest username=…`: enough where nothing but a credential begins so.
+pub(crate) fn begins_with_scheme(text: &str) -> bool {
+    scheme(text).is_some()
+}
+
+/// `Bearer …` or `Basic …` with what belongs behind it (RFC 7617), by itself or behind a header's name: enough anywhere.
 fn has_scheme(text: &str) -> bool {
     let value = text.rsplit_once(": ").map_or(text, |(_, value)| value).trim().trim_matches(['"', '\'']);
-    let Some((scheme, word)) = value.split_once(' ') else { return false };
-    let word = word.trim();
-    let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
-    is_word && (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic") && is_login(word))
+    let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_graphic());
+    match scheme(value) {
+        Some(("bearer", word)) => is_word(word),
+        Some(("basic", word)) => is_word(word) && is_login(word),
+        _ => false,
+    }
 }
 
 fn is_login(word: &str) -> bool {

@@ -83,8 +83,8 @@ impl Head {
     /// What the judge's word means for this request.
     pub(super) fn through(&self, gateway: &Gateway, pass: Pass) -> Through {
         let mut stale: Vec<_> = pass.invalidates.into_iter().map(|name| self.operation(name)).collect();
-        // What the judge saw is the request line's operation.
-        if self.service.adapter.is_none() || judge::is_steered(&self.headers) {
+        // What the judge saw is the request line's operation, if it is one as it is spelled.
+        if self.service.adapter.is_none() || pass.operation.is_none() || judge::is_steered(&self.headers) {
             stale.extend(self.stale(gateway));
         }
         Through { detail: pass.reason.to_string(), operation: pass.operation, stale }

@@ -110,6 +110,20 @@ async fn a_write_that_is_too_large_to_look_at_is_a_write_with_an_adapter_too() {
 }
 
 #[tokio::test]
+async fn a_write_whose_path_is_spelled_as_no_route_is_one() {
+    for path in ["/notes//v1/notes/n", "/notes/v1/notes/n/", "/notes/v1/x/../notes/%6e"] {
+        let home = Home::new();
+        home.with_notes();
+        let origin = counting(&open());
+        let served = origin.serve().await.unwrap();
+        let gateway = home.serve_upstreams(&[("notes", &served.url())], &[]);
+        let read = request("GET", "/notes/v1/notes/n", &[BEARER], Bytes::new());
+        let write = request("PUT", path, &[BEARER], Bytes::new());
+        assert_eq!(told_after(&gateway, &read, write).await, ("miss", r#"{"writes":1}"#.to_owned()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_write_that_only_its_body_tells_is_one_where_that_is_too_large_to_look_at() {
     for (len, chunked) in [(10, false), (5000, false), (5000, true)] {
         let home = Home::new();

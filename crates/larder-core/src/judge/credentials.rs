@@ -5,7 +5,7 @@ use crate::{
     Share, ShareChoice,
     adapter::{Http, Operation},
     json::{Json, Object},
-    scan::holds_secret,
+    scan::{begins_with_scheme, holds_secret},
     secret::{Secret, credential_digest},
     share::CredentialDigest,
 };
@@ -79,35 +79,11 @@ const PLAIN: [HeaderName; 7] = [
     header::HOST,
 ];
 
-/// Authentication schemes (the registry of RFC 9110 §16.4.1, and what is used beside it).
-const SCHEMES: [&str; 14] = [
-    "basic",
-    "bearer",
-    "digest",
-    "dpop",
-    "gnap",
-    "hoba",
-    "negotiate",
-    "ntlm",
-    "oauth",
-    "token",
-    "apikey",
-    "vapid",
-    "aws4-hmac-sha256",
-    "privatetoken",
-];
-
-/// `Bearer …`, `Digest username=…`: a header that begins with a scheme and goes on is a credential.
-fn names_scheme(value: &str) -> bool {
-    let (scheme, rest) = value.trim().split_once([' ', '\t', ':']).unwrap_or_default();
-    SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) && !rest.trim().is_empty()
-}
-
 /// Whether a header holds a credential by what it says, whatever its name.
 pub(super) fn has_credential(headers: &HeaderMap, name: &HeaderName) -> bool {
     let says = |value: &HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());
-        names_scheme(&text) || holds_secret(&text)
+        begins_with_scheme(&text) || holds_secret(&text)
     };
     !PLAIN.contains(name) && headers.get_all(name).iter().any(says)
 }

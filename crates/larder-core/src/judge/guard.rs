@@ -7,7 +7,6 @@ use crate::{
     secret::is_credential_path,
 };
 use http::HeaderMap;
-use percent_encoding::percent_decode_str;
 
 /// Headers that ask for a part of the answer, or for an answer only under a condition on one that the client has
 /// (RFC 9110 §13, §14). The cache asks its own conditional questions; a client's are the origin's to answer.
@@ -50,10 +49,14 @@ fn steering() -> impl Iterator<Item = &'static str> {
     METHOD_STEERING.into_iter().chain(PATH_STEERING)
 }
 
+fn steered_by(headers: &HeaderMap) -> Option<&'static str> {
+    steering().find(|name| headers.contains_key(*name))
+}
+
 /// Whether headers name another method or target than the request line.
 #[must_use]
 pub fn is_steered(headers: &HeaderMap) -> bool {
-    steering().any(|name| headers.contains_key(name))
+    steered_by(headers).is_some()
 }
 
 /// The headers that leave the request line alone.
@@ -68,7 +71,7 @@ pub(super) fn without_steering(headers: &HeaderMap) -> HeaderMap {
 /// Why headers make the origin answer something else than the request line asks, if they do: with an adapter or without.
 pub(super) fn check_steering(headers: &HeaderMap) -> Result<(), PassReason> {
     let excluded = |name: &str| Err(PassReason::Excluded(format!("header `{name}`")));
-    if let Some(name) = steering().find(|name| headers.contains_key(*name)) {
+    if let Some(name) = steered_by(headers) {
         return excluded(name);
     }
     // RFC 9110 §7.6.1: what `Connection` names ends at the next hop. A header that is in the key, and that the origin never
@@ -86,17 +89,10 @@ pub(super) fn check_steering(headers: &HeaderMap) -> Result<(), PassReason> {
 
 /// A path stands in the question as it is: one with a credential in it is nobody's to keep.
 pub(super) fn check_path(path: &str) -> Result<(), PassReason> {
-    match is_credential_path(path) || token_in(path.as_bytes()).is_some() || names_secret(path) {
+    match is_credential_path(path, says_openly) || token_in(path.as_bytes()).is_some() {
         true => Err(PassReason::Excluded("a credential in the path".to_owned())),
         false => Ok(()),
     }
-}
-
-/// `/a/api_key=…/b`, `/access_token:…`.
-fn names_secret(path: &str) -> bool {
-    let path = percent_decode_str(path).decode_utf8_lossy();
-    let mut named = path.split('/').filter_map(|segment| segment.split_once(['=', ':']));
-    named.any(|(name, value)| !value.is_empty() && says_openly(name))
 }
 
 fn differs(headers: &HeaderMap, name: &str, harmless: &[&str]) -> bool {

@@ -88,18 +88,23 @@ fn pass_reason(request: &HttpRequest<'_>, control: &RequestControl) -> Option<Pa
     guard::check_steering(request.headers).and_then(|()| guard::check_path(request.path)).err()
 }
 
+/// The headers that are credentials, each once.
+pub(super) fn credential_headers(headers: &HeaderMap) -> Vec<HeaderName> {
+    let is_credential = |name: &&HeaderName| is_credential_header(name.as_str()) || has_credential(headers, name);
+    headers.keys().filter(is_credential).cloned().collect()
+}
+
 fn strip(request: &HttpRequest<'_>) -> Stripped {
     let mut stripped = Stripped {
         credentials: Vec::new(),
-        credential_headers: Vec::new(),
+        credential_headers: credential_headers(request.headers),
         headers: HeaderMap::new(),
         target: request.path.to_owned(),
         ignored: Vec::new(),
     };
     for (name, value) in request.headers {
-        if is_credential_header(name.as_str()) || has_credential(request.headers, name) {
+        if stripped.credential_headers.contains(name) {
             stripped.take("header", name.as_str(), "", value.as_bytes());
-            stripped.credential_headers.push(name.clone());
         } else {
             stripped.headers.append(name.clone(), value.clone());
         }

@@ -17,9 +17,25 @@ pub fn has_credential_address(value: &str) -> bool {
 
 /// The same with other names for credentials.
 pub(crate) fn has_address_with(value: &str, is_named: fn(&str) -> bool) -> bool {
+    in_any_decoding(value, |text| holds(text, is_named))
+}
+
+/// Whether a path holds a credential: in its parameters (`/a;token=x`), in an address that is part of it, or in a segment that gives
+/// one to a name that `says_openly` what it is (`/a/api_key=x/b`, `/access_token:x`).
+pub(crate) fn is_credential_path(path: &str, says_openly: fn(&str) -> bool) -> bool {
+    path.contains([';', '%', '@', '&', '=', ':'])
+        && in_any_decoding(path, |path| holds(path, is_credential_parameter) || has_segment(path, says_openly))
+}
+
+fn has_segment(path: &str, is_named: fn(&str) -> bool) -> bool {
+    let mut named = path.split('/').filter_map(|segment| segment.split_once(['=', ':']));
+    named.any(|(name, secret)| !secret.is_empty() && is_named(name))
+}
+
+fn in_any_decoding(value: &str, is_found: impl Fn(&str) -> bool) -> bool {
     let mut text = Cow::Borrowed(value);
     for _ in 0..DEPTH {
-        if holds(&text, is_named) {
+        if is_found(&text) {
             return true;
         }
         match percent_decode_str(&text).into() {
@@ -28,12 +44,7 @@ pub(crate) fn has_address_with(value: &str, is_named: fn(&str) -> bool) -> bool 
             Cow::Owned(bytes) => text = Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         }
     }
-    holds(&text, is_named)
-}
-
-/// Whether a path holds a credential: in its parameters (`/a;token=x`), or in an address that is part of it.
-pub(crate) fn is_credential_path(path: &str) -> bool {
-    path.contains([';', '%', '@', '&']) && has_credential_address(path)
+    is_found(&text)
 }
 
 fn holds(text: &str, is_named: fn(&str) -> bool) -> bool {
@@ -111,10 +122,10 @@ mod tests {
             "/get/https://me:pass@h/",
             "/a&token=x",
         ] {
-            assert!(is_credential_path(path), "{path}");
+            assert!(is_credential_path(path, |_| false), "{path}");
         }
         for path in ["/a/key=x/b", "/a;page=2", "/@scope/a%2Fb", "/get/https://h/a", "/npm//vue@3/x"] {
-            assert!(!is_credential_path(path), "{path}");
+            assert!(!is_credential_path(path, |_| false), "{path}");
         }
     }
 }

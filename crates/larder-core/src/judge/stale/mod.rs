@@ -34,8 +34,7 @@ pub fn stale_keys(service: &str, request: &HttpRequest<'_>, base: &str, context:
         plain::plan(service, &read, context)
     };
     let all = guard::without_steering(request.headers);
-    let own = (request.path.to_owned(), request.query.map(str::to_owned));
-    let callers = callers(&all, &read(&Method::GET, &own, &all).credential_headers);
+    let callers = callers(&all, &plain::credential_headers(&all));
     let mut stale = Vec::new();
     for target in targets(request, base) {
         for headers in &callers {
@@ -81,19 +80,42 @@ type Target = (String, Option<String>);
 /// request's.
 fn targets(request: &HttpRequest<'_>, base: &str) -> Vec<Target> {
     let query = request.query.map(str::to_owned);
-    let mut targets = vec![(request.path.to_owned(), query.clone()), (usual(request.path), query.clone())];
+    let mut targets: Vec<_> = spellings(request.path).into_iter().map(|path| (path, query.clone())).collect();
     let named = guard::PATH_STEERING.into_iter().flat_map(|name| request.headers.get_all(name));
     for uri in named.filter_map(|value| value.to_str().ok()?.trim().parse::<Uri>().ok()) {
         let below = uri.path().strip_prefix(base.trim_end_matches('/'));
         for path in std::iter::once(uri.path()).chain(below) {
             let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-            targets.push((path.clone(), uri.query().map(str::to_owned)));
-            if uri.query().is_none() {
-                targets.push((path, query.clone()));
+            for path in spellings(&path) {
+                targets.push((path.clone(), uri.query().map(str::to_owned)));
+                if uri.query().is_none() {
+                    targets.push((path, query.clone()));
+                }
             }
         }
     }
     distinct(targets)
+}
+
+/// The path as it was sent, as it is usually spelled, and as servers read it that mend what nobody should send.
+fn spellings(path: &str) -> Vec<String> {
+    let usual = usual(path);
+    let mended = mended(&usual);
+    let closed = (path.ends_with('/') && mended != "/").then(|| format!("{mended}/"));
+    distinct([path.to_owned(), usual, mended].into_iter().chain(closed))
+}
+
+/// The path without empty segments, dot segments (RFC 3986 §5.2.4), parameters of segments, and a `/` at its end.
+fn mended(path: &str) -> String {
+    let mut mended = Vec::new();
+    for segment in path.split('/').map(|segment| segment.split(';').next().unwrap_or(segment)) {
+        match segment {
+            "" | "." => {}
+            ".." => drop(mended.pop()),
+            segment => mended.push(segment),
+        }
+    }
+    format!("/{}", mended.join("/"))
 }
 
 /// The path as it is usually spelled: no letter, digit, `-`, `.`, `_` or `~` encoded, other bytes in capitals (RFC 3986 §6.2.2).

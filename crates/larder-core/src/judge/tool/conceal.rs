@@ -78,11 +78,7 @@ fn names_credential(flag: &str) -> bool {
 
 /// `configure set aws_secret_access_key SECRET`: a word of several that says credential.
 fn is_credential_setting(word: &str) -> bool {
-    word.contains('_') && word.bytes().all(word_byte) && says_secret(word)
-}
-
-fn word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+    word.contains('_') && word.bytes().all(scan::dotted) && says_secret(word)
 }
 
 /// Ends of names that say credential in command lines and variables, where words run together. Whatever is hidden by
@@ -122,7 +118,7 @@ fn holds_credential(arg: &str) -> bool {
         || has_named_value(arg)
         || has_header(arg)
         || has_userinfo(arg)
-        || has_scheme(arg)
+        || arg.split(": ").any(scan::begins_with_scheme)
         || has_flag(arg)
         || matches!(percent_decode_str(arg).into(), Cow::Owned(bytes) if has_named_value(&String::from_utf8_lossy(&bytes)))
 }
@@ -182,12 +178,6 @@ fn is_login(flag: &str, value: &str) -> bool {
     // Those of a user and a group are short.
     let is_number = || value.len() <= 11 && value.chars().all(|letter| letter.is_ascii_digit() || letter == ':');
     is_flag && value.contains([':', '%']) && !is_number() && !value.starts_with('+')
-}
-
-/// `Bearer …`, `Basic …` (RFC 9110 §11.4), wherever it stands.
-fn has_scheme(arg: &str) -> bool {
-    let lower = arg.to_ascii_lowercase();
-    ["bearer ", "basic "].iter().any(|scheme| lower.starts_with(scheme) || lower.contains(&format!(": {scheme}")))
 }
 
 fn has_header(arg: &str) -> bool {

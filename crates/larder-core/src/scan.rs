@@ -153,17 +153,28 @@ fn is_login(word: &str) -> bool {
     decoded.is_ok_and(|login| login.contains(&b':'))
 }
 
-/// The name in a `NAME=value` of `bytes` that says credential and is given something like one (`env`, `set`, `.env`
-/// files, signed addresses); `None`: there is none.
+/// The name in a `NAME=value` of `bytes` (`env`, `set`, `.env` files, signed addresses) or in a `"name": "value"` (JSON) that says
+/// credential and is given something like one; `None`: there is none.
 #[must_use]
 pub fn named_in(bytes: &[u8]) -> Option<String> {
-    memchr::memchr_iter(b'=', bytes).find_map(|at| {
-        let before = bytes.get(..at).unwrap_or_default();
+    memchr::memchr2_iter(b'=', b':', bytes).find_map(|at| {
+        let (before, value) = (bytes.get(..at)?, bytes.get(at + 1..)?);
+        let (before, value) = if bytes.get(at) == Some(&b':') { member(before, value)? } else { (before, value) };
         let length = before.iter().rev().take_while(|byte| url_safe(**byte)).take(LONGEST_NAME).count();
-        let name = std::str::from_utf8(before.get(at - length..)?).ok()?;
-        let name = if before.get(..at - length)?.ends_with(b"\\") { unescaped(name) } else { name };
-        (looks_secret(name, bytes.get(at + 1..)?) && says_secret(name)).then(|| name.to_owned())
+        let (before, name) = before.split_at(before.len() - length);
+        let name = std::str::from_utf8(name).ok()?;
+        let name = if before.ends_with(b"\\") { unescaped(name) } else { name };
+        (looks_secret(name, value) && says_secret(name)).then(|| name.to_owned())
     })
+}
+
+/// What is before a colon without the quote at its end, and what is behind it from the quote on, if both are there: as JSON has
+/// them, JSON within JSON, and what Python prints.
+fn member<'a>(before: &'a [u8], value: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (quote, before) = before.trim_ascii_end().split_last().filter(|(last, _)| b"\"'".contains(last))?;
+    let value = value.trim_ascii_start();
+    let value = value.strip_prefix(b"\\").unwrap_or(value);
+    (value.first() == Some(quote)).then_some((before.strip_suffix(b"\\").unwrap_or(before), value))
 }
 
 /// What follows the rest of an escape sequence of JSON: of `n`, or of `u0026`.
@@ -334,6 +345,11 @@ mod tests {
             ("OTHER_PASSWORD=hunter7(hunter8", "OTHER_PASSWORD"),
             ("password=abc(defgh", "password"),
             ("TOKEN=get_it(abcd)", "TOKEN"),
+            (r#"{"id":1,"access_token":"canary-9f3b"}"#, "access_token"),
+            ("{\n  \"dbPassword\" :\n \"canary-9f3b\"}", "dbPassword"),
+            (r#"{"body":"{\"client_secret\": \"canary-9f3b\"}"}"#, "client_secret"),
+            (r#"{"API_TOKEN": "canary-9f3b"}"#, "API_TOKEN"),
+            ("[{'id': 1, 'jupyter_token': 'canary-9f3b'}]", "jupyter_token"),
         ] {
             assert_eq!(named_in(text.as_bytes()).as_deref(), Some(name), "{text}");
         }
@@ -360,6 +376,11 @@ mod tests {
             "code=ECONNREFUSED",
             "foreign_key=customer_id",
             "session=requests.Session()",
+            r#"{"token": null, "password": "", "secret": {"a": "abcdefghij"}, "access_token": "********"}"#,
+            r#"{"next_page_token": "abcdefghijkl", "key": "abcdefghijkl", "max_tokens": "1000000000"}"#,
+            "token: abcdefghijkl",
+            "\"token\" : abcdefghijkl",
+            ":\"abcdefghijkl\"",
         ] {
             assert_eq!(named_in(text.as_bytes()), None, "{text}");
         }
@@ -368,9 +389,20 @@ mod tests {
     #[test]
     fn one_long_line_takes_no_longer_than_its_length() {
         let began = std::time::Instant::now();
-        for part in
-            ["a=", "key=", "=", "token=12345678", "task-", "eyJ", "eyJ.", "eyJaaaaaaaaaa.", "xSG.", "-----BEGIN "]
-        {
+        for part in [
+            "a=",
+            "key=",
+            "=",
+            "token=12345678",
+            "task-",
+            "eyJ",
+            "eyJ.",
+            "eyJaaaaaaaaaa.",
+            "xSG.",
+            "-----BEGIN ",
+            "\"a\": \"",
+            " :",
+        ] {
             let text = part.repeat(100_000 / part.len());
             let _found = (token_in(text.as_bytes()), named_in(text.as_bytes()));
         }

@@ -111,7 +111,7 @@ async fn a_write_that_is_too_large_to_look_at_is_a_write_with_an_adapter_too() {
 
 #[tokio::test]
 async fn a_write_whose_path_is_spelled_as_no_route_is_one() {
-    for path in ["/notes//v1/notes/n", "/notes/v1/notes/n/", "/notes/v1/x/../notes/%6e"] {
+    for path in ["/notes//v1/notes/n", "/notes/v1/notes/n/", "/notes/v1/x/../notes/%6e", "/notes/v1/notes%2fn"] {
         let home = Home::new();
         home.with_notes();
         let origin = counting(&open());

@@ -100,9 +100,11 @@ fn targets(request: &HttpRequest<'_>, base: &str) -> Vec<Target> {
 /// The path as it was sent, as it is usually spelled, and as servers read it that mend what nobody should send.
 fn spellings(path: &str) -> Vec<String> {
     let usual = usual(path);
+    // An encoded `/` is a part of a segment to one server (a branch `feat/x`), to another it ends one.
+    let opened = mended(&usual.replace("%2F", "/"));
     let mended = mended(&usual);
     let closed = (path.ends_with('/') && mended != "/").then(|| format!("{mended}/"));
-    distinct([path.to_owned(), usual, mended].into_iter().chain(closed))
+    distinct([path.to_owned(), usual, mended, opened].into_iter().chain(closed))
 }
 
 /// The path without empty segments, dot segments (RFC 3986 §5.2.4), parameters of segments, and a `/` at its end.

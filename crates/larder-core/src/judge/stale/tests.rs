@@ -81,6 +81,7 @@ fn a_target_that_is_spelled_otherwise_is_the_target() {
         ("/a//b//", "/a/b/"),
         ("/x/./%2E%2e/a;v=1/b", "/a/b"),
         ("/../a", "/a"),
+        ("/a%2fb/..%2Fc", "/a/c"),
         ("//", "/"),
     ] {
         let key = key(&format!("GET {read}"), &[]);
@@ -159,6 +160,11 @@ fn operations_are_found_without_a_body() {
     assert_eq!(stale("kubernetes", "POST /api/v1/namespaces/d/pods", &[]), pods);
     for path in ["//api/v1/namespaces/d/pods", "/api/v1/namespaces/d/pods/", "/api/v1/x/../namespaces/d/%70ods;a=b"] {
         assert_eq!(stale("kubernetes", &format!("POST {path}"), &[]), pods, "{path}");
+    }
+    // As `huggingface_hub` spells a branch `feat/x` and a pull request's `refs/pr/1`.
+    for path in ["commit/feat%2Fx", "branch/feat%2Fx", "tag/refs%2fpr%2f1"] {
+        let stale = stale("huggingface", &format!("POST /api/models/a/b/{path}"), &[]);
+        assert!(stale.contains(&"model_info".to_owned()), "{path}: {stale:?}");
     }
     assert_eq!(stale("openai", "POST /v1/chat/completions", &[]), [""; 0]);
     assert_eq!(stale("openai", "POST /v1/nothing", &[]), [""; 0]);

@@ -7,6 +7,7 @@
 use super::{Door, rescue::Failure};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header, uri::Authority};
 use hyper::body::Incoming;
+use larder_core::judge;
 use std::net::IpAddr;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -16,11 +17,10 @@ pub(super) fn refuse_foreign(door: &Door, request: &Request<Incoming>) -> Result
     check(request.method(), request.uri(), request.headers(), door.unix)
 }
 
-/// The layer that answers upgrades: clients take a 426 as "use plain requests" at once. `h2c` is no wish for another
-/// protocol behind the gateway: it is ignored, as RFC 9110 §7.8 allows.
+/// The layer that answers upgrades: clients take a 426 as "use plain requests" at once. What is only an offer (`h2c`, `TLS/1.2`)
+/// is ignored, as RFC 9110 §7.8 allows.
 pub(super) fn refuse_upgrades(request: &Request<Incoming>) -> Result<(), Failure> {
-    let wish = request.headers().get(header::UPGRADE).map(http::HeaderValue::as_bytes);
-    if wish.is_some_and(|wish| !wish.eq_ignore_ascii_case(b"h2c")) {
+    if judge::wants_upgrade(request.headers()) {
         return Err(Failure::new(
             StatusCode::UPGRADE_REQUIRED,
             "larder_upgrade",

@@ -117,6 +117,12 @@ async fn upgrades_are_answered_426() {
     assert_eq!((gateway.send(request).await.status, origin.calls()), (200, 1));
     assert!(!origin.seen()[0].headers.contains_key("upgrade"));
     assert!(!origin.seen()[0].headers.contains_key("http2-settings"));
+    // As Apache's HttpClient asks.
+    let mut request = get("/openai/v1/models");
+    request.headers_mut().insert("connection", "Upgrade".parse().unwrap());
+    request.headers_mut().insert("upgrade", "TLS/1.2".parse().unwrap());
+    assert_eq!((gateway.send(request).await.status, origin.calls()), (200, 2));
+    assert!(!origin.seen()[1].headers.contains_key("upgrade"));
 }
 
 #[tokio::test]

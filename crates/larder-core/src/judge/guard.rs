@@ -30,8 +30,7 @@ pub(super) fn check(request: &HttpRequest<'_>, route: &Route) -> Result<(), Pass
     }
     check_steering(request.headers)?;
     check_path(request.path)?;
-    // `h2c` is an offer that every server may leave unanswered (RFC 9110 §7.8); other protocols are what the client is after.
-    if differs(request.headers, "upgrade", &["h2c"]) {
+    if wants_upgrade(request.headers) {
         return excluded("upgrade");
     }
     if differs(request.headers, "content-encoding", &["identity"]) {
@@ -42,6 +41,15 @@ pub(super) fn check(request: &HttpRequest<'_>, route: &Route) -> Result<(), Pass
         return Err(PassReason::Excluded(format!("a {} with a body", request.method)));
     }
     Ok(())
+}
+
+/// Whether the client is after another protocol. `h2c` and `TLS/1.2` (RFC 2817, which Apache's HttpClient asks for with each GET)
+/// only carry the same question another way: an offer that every server may leave unanswered (RFC 9110 §7.8).
+#[must_use]
+pub fn wants_upgrade(headers: &HeaderMap) -> bool {
+    let wishes = header_text(headers, "upgrade").unwrap_or_default().to_ascii_lowercase();
+    let is_offer = |wish: &str| matches!(wish, "" | "h2c" | "tls") || wish.starts_with("tls/");
+    !wishes.split(',').all(|wish| is_offer(wish.trim()))
 }
 
 /// Headers that make some servers answer another question than the request line asks.

@@ -17,7 +17,7 @@ mod variant;
 
 pub use answer::{end_to_end, has_validator, judge_head, stored_headers};
 pub use call::judge_call;
-pub use guard::is_steered;
+pub use guard::{is_steered, wants_upgrade};
 pub use plain::judge_plain;
 pub use request::judge_http;
 pub use stale::{stale_keys, stale_operations};

@@ -82,7 +82,8 @@ fn pass_reason(request: &HttpRequest<'_>, control: &RequestControl) -> Option<Pa
         return Some(PassReason::Excluded("it has a body".to_owned()));
     }
     // A part of an answer, or another protocol.
-    if let Some(name) = [header::RANGE, header::UPGRADE].into_iter().find(|name| request.headers.contains_key(name)) {
+    let range = request.headers.contains_key(header::RANGE).then_some("range");
+    if let Some(name) = range.or_else(|| guard::wants_upgrade(request.headers).then_some("upgrade")) {
         return Some(PassReason::Excluded(format!("header `{name}`")));
     }
     guard::check_steering(request.headers).and_then(|()| guard::check_path(request.path)).err()

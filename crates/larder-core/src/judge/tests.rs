@@ -120,6 +120,7 @@ fn what_does_not_matter() {
         ("traceparent", "00-1"),
         ("expect", "100-continue"),
         ("upgrade", "h2c"),
+        ("upgrade", "TLS/1.2, h2c"),
         ("content-encoding", "identity"),
         ("connection", "Keep-Alive"),
     ] {

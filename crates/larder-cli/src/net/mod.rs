@@ -11,7 +11,7 @@ mod tls;
 pub(crate) use body::{Body, BoxError, Quiet, empty, whole};
 
 use body::{Activity, Watched};
-use http::{Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -92,7 +92,9 @@ impl Client {
             (Err(Failed { cut: true, .. }), Some(again)) => self.attempt(upstream, again).await,
             (first, _) => first,
         };
-        answer.map(|answer| answer.map(|body| Quiet::new(body, self.inner.silence))).map_err(|failed| failed.error)
+        let mut answer = answer.map_err(|failed| failed.error)?;
+        say_length_once(answer.headers_mut());
+        Ok(answer.map(|body| Quiet::new(body, self.inner.silence)))
     }
 
     async fn attempt(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failed> {
@@ -118,6 +120,18 @@ impl Client {
         }
         let connector = tls::connector(self.inner.connector.clone()).map_err(OriginError::Unreachable)?;
         Ok(pool.tls.get_or_init(|| settings().build(connector)))
+    }
+}
+
+/// A length that is said more than once (`1, 1`, or on two lines) is said once, as RFC 9110 §8.6 allows: hyper's server breaks the
+/// connection off otherwise.
+fn say_length_once(headers: &mut HeaderMap) {
+    let lines = headers.get_all(header::CONTENT_LENGTH).iter().filter_map(|line| line.to_str().ok());
+    let mut lengths = lines.flat_map(|line| line.split(',')).map(str::trim);
+    let Some(first) = lengths.next() else { return };
+    let (more, differ) = lengths.fold((false, false), |(_, differ), next| (true, differ || next != first));
+    if let (true, false, Ok(length)) = (more, differ, HeaderValue::from_str(first)) {
+        headers.insert(header::CONTENT_LENGTH, length);
     }
 }
 
@@ -165,7 +179,7 @@ fn addressed(
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let uri = Uri::builder().scheme(scheme).authority(upstream.authority()).path_and_query(target).build();
     parts.uri = uri.map_err(|error| OriginError::Unreachable(format!("`{target}` is not a target: {error}")))?;
-    parts.headers.remove(http::header::HOST);
+    parts.headers.remove(header::HOST);
     Ok(Request::from_parts(parts, Watched::new(body, activity.clone()).boxed_unsync()))
 }
 

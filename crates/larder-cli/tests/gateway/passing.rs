@@ -52,6 +52,31 @@ async fn requests_and_answers_keep_their_bytes() {
 }
 
 #[tokio::test]
+async fn a_length_that_is_said_twice_is_told_once() {
+    for (method, lengths) in [
+        ("GET", "Content-Length: 1, 1"),
+        ("GET", "Content-Length: 1\r\nContent-Length: 1"),
+        ("HEAD", "Content-Length: 1\r\nContent-Length: 1"),
+    ] {
+        let home = Home::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            let body = if method == "HEAD" { "" } else { "x" };
+            let answer = format!("HTTP/1.1 200 OK\r\n{lengths}\r\nConnection: close\r\n\r\n{body}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let gateway = home.serve_upstreams(&[("files", &url)], &[]);
+        let mut request = get("/files/a");
+        *request.method_mut() = method.parse().unwrap();
+        let answer = gateway.send(request).await;
+        assert_eq!((answer.status, answer.header("content-length")), (200, "1"), "{method} {lengths}");
+    }
+}
+
+#[tokio::test]
 async fn questions_ask_for_identity() {
     let home = Home::new();
     let origin = Scripted::replies([completion("one")]);

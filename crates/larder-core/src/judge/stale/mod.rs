@@ -120,7 +120,10 @@ fn mended(path: &str) -> String {
     format!("/{}", mended.join("/"))
 }
 
-/// The path as it is usually spelled: no letter, digit, `-`, `.`, `_` or `~` encoded, other bytes in capitals (RFC 3986 §6.2.2).
+/// What need not be encoded in a segment (RFC 3986 §3.3), `;` aside: some programs write `me%40h`, others `me@h`.
+const OPEN: &[u8] = b"-._~!$&'()*+,=:@";
+
+/// The path as it is usually spelled: no letter, digit or [`OPEN`] byte encoded, other bytes in capitals (RFC 3986 §6.2.2).
 fn usual(path: &str) -> String {
     let mut usual = String::with_capacity(path.len());
     let mut pieces = path.split('%');
@@ -128,7 +131,7 @@ fn usual(path: &str) -> String {
     for piece in pieces {
         let byte = piece.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (byte, piece.get(2..)) {
-            (Some(byte), Some(rest)) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+            (Some(byte), Some(rest)) if byte.is_ascii_alphanumeric() || OPEN.contains(&byte) => {
                 usual.push(char::from(byte));
                 usual.push_str(rest);
             }

@@ -75,6 +75,7 @@ fn a_target_that_is_spelled_otherwise_is_the_target() {
         ("/a%7Eb", "/a~b"),
         ("/%78?q", "/x?q"),
         ("/a%2fb", "/a%2Fb"),
+        ("/me%40h/a%3Ab%2Cc", "/me@h/a:b,c"),
         ("/a%zz%4", "/a%zz%4"),
         ("//a///b", "/a/b"),
         ("/a/b/?q", "/a/b?q"),

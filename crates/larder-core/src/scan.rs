@@ -108,7 +108,7 @@ pub(crate) fn hands_out_secret(header: &str, value: &str) -> bool {
 }
 
 /// Authentication schemes (the registry of RFC 9110 §16.4.1, and what is used beside it).
-const SCHEMES: [&str; 14] = [
+const SCHEMES: [&str; 19] = [
     "basic",
     "bearer",
     "digest",
@@ -123,6 +123,11 @@ const SCHEMES: [&str; 14] = [
     "vapid",
     "aws4-hmac-sha256",
     "privatetoken",
+    "hawk",
+    "ssws",
+    "sharedkey",
+    "sharedkeylite",
+    "client-id",
 ];
 
 /// The authentication scheme that a text begins with, and what follows it, if something does (RFC 9110 §11.4).

@@ -102,8 +102,10 @@ impl Head {
             let names = judge::stale_operations(adapter, &request, base);
             return names.into_iter().map(|name| self.operation(name)).collect();
         }
-        let keys = judge::stale_keys(&self.service.name, &request, base, &gateway.context(&self.service));
-        keys.into_iter().map(|key| Selection { key: Some(key), ..Selection::default() }).collect()
+        match judge::stale_keys(&self.service.name, &request, base, &gateway.context(&self.service)) {
+            Some(keys) => keys.into_iter().map(|key| Selection { key: Some(key), ..Selection::default() }).collect(),
+            None => vec![Selection { service: Some(self.service.name.clone()), ..Selection::default() }],
+        }
     }
 
     fn operation(&self, name: String) -> Selection {

@@ -149,7 +149,7 @@ pub(super) const LETTERS: [&str; 15] = [
 ];
 
 /// Last words of headers by which a proxy in front, or the caller itself, says who is calling.
-pub(super) const IDENTITY: [&str; 75] = [
+pub(super) const IDENTITY: [&str; 83] = [
     "user",
     "user_id",
     "userid",
@@ -225,6 +225,14 @@ pub(super) const IDENTITY: [&str; 75] = [
     "useremail",
     "act_for",
     "behalf_of",
+    "authed",
+    "nameid",
+    "name_id",
+    "persistent_id",
+    "device_id",
+    "application_id",
+    "consumer",
+    "customer",
 ];
 
 /// Letters that say who is calling, whatever stands around them.

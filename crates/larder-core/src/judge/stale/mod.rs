@@ -23,11 +23,17 @@ pub fn stale_operations(adapter: &Adapter, request: &HttpRequest<'_>, base: &str
 }
 
 /// Keys of what a request to an upstream without an adapter makes stale: of its target, asked for with GET and HEAD, by
-/// whoever has the write's credentials, some of them or none. No keys where it only reads.
+/// whoever has the write's credentials, some of them or none. No keys where it only reads; `None`: all that the service has, for
+/// there are too many to name.
 #[must_use]
-pub fn stale_keys(service: &str, request: &HttpRequest<'_>, base: &str, context: &Context<'_>) -> Vec<QueryKey> {
+pub fn stale_keys(
+    service: &str,
+    request: &HttpRequest<'_>,
+    base: &str,
+    context: &Context<'_>,
+) -> Option<Vec<QueryKey>> {
     if methods(request).iter().all(Method::is_safe) {
-        return Vec::new();
+        return Some(Vec::new());
     }
     let read = |method: &Method, (path, query): &Target, headers: &HeaderMap| {
         let read = HttpRequest { method, path, query: query.as_deref(), headers, body: BodyView::None };
@@ -35,14 +41,21 @@ pub fn stale_keys(service: &str, request: &HttpRequest<'_>, base: &str, context:
     };
     let all = guard::without_steering(request.headers);
     let callers = callers(&all, &plain::credential_headers(&all));
+    let targets = targets(request, base);
+    if targets.len() * callers.len() > MOST_READS {
+        return None;
+    }
     let mut stale = Vec::new();
-    for target in targets(request, base) {
+    for target in targets {
         for headers in &callers {
             stale.extend([Method::GET, Method::HEAD].map(|method| read(&method, &target, headers).key));
         }
     }
-    distinct(stale)
+    Some(distinct(stale))
 }
+
+/// How many targets, each asked for by one caller, are named.
+const MOST_READS: usize = 256;
 
 /// Of how many credentials every selection is tried.
 const MOST: u32 = 6;

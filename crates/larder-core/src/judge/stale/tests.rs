@@ -22,7 +22,7 @@ fn with<T>(line: &str, headers: Pairs<'_>, act: impl FnOnce(&HttpRequest<'_>, &C
 }
 
 fn stale(line: &str, headers: Pairs<'_>) -> Vec<QueryKey> {
-    with(line, headers, |request, context| stale_keys("files", request, BASE, context))
+    with(line, headers, |request, context| stale_keys("files", request, BASE, context)).unwrap()
 }
 
 fn key(line: &str, headers: Pairs<'_>) -> QueryKey {
@@ -103,6 +103,15 @@ fn many_credentials_are_few_keys() {
     for read in [&many[..], &many[1..], &many[..1], &[]] {
         assert!(stale.contains(&key("GET /a", read)));
     }
+}
+
+#[test]
+fn too_much_to_name_is_all_of_it() {
+    let lines: Vec<_> = (0..80).map(|n| format!("/{n}")).collect();
+    let steered: Vec<_> = lines.iter().map(|line| ("x-original-url", line.as_str())).chain([COOKIE, CSRF]).collect();
+    let stale = |headers: Pairs<'_>| with("PUT /a", headers, |request, of| stale_keys("files", request, BASE, of));
+    assert!(stale(&steered[..30]).is_some());
+    assert_eq!(stale(&steered), None);
 }
 
 #[test]

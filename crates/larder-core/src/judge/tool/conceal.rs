@@ -322,6 +322,7 @@ mod tests {
         assert_eq!(hidden("sshpass", &["-p", "me", "ssh", "host"]), ["argument 2"]);
         assert_eq!(hidden("sudo", &["/usr/bin/sshpass", "-p", "me", "ssh", "host"]), ["argument 3"]);
         assert_eq!(hidden("redis-cli", &["-h", "host", "-a", "me"]), ["argument 4"]);
+        assert_eq!(hidden("influx", &["query", "-t", "me"]), ["argument 3"]);
         assert_eq!(hidden("ldapsearch", &["-w", "me", "-x"]), ["argument 2"]);
         assert_eq!(hidden("docker", &["run", "-p", "127.0.0.1:80:80", "nginx"]), Vec::<String>::new());
         assert_eq!(hidden("mkdir", &["-p", "folder"]), Vec::<String>::new());

@@ -1,12 +1,13 @@
 //! Flags of well-known tools that do not say that their value is a password: `sshpass -p SECRET`.
 
 /// (tools, flag), as their manuals have them.
-const FLAGS: [(&[&str], &str); 9] = [
+const FLAGS: [(&[&str], &str); 10] = [
     (&["sshpass", "docker", "podman", "nerdctl", "buildah", "skopeo", "helm", "az", "oc"], "-p"),
     (&["mongo", "mongosh", "mongodump", "mongoexport", "mongorestore", "mongoimport", "cqlsh", "rabbitmqadmin"], "-p"),
     (&["redis-cli", "valkey-cli"], "-a"),
     (&["ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami", "ldapcompare", "ldapdelete", "ldappasswd"], "-w"),
     (&["unzip", "zip", "zipinfo", "sqlcmd", "bcp", "isql", "ipmitool"], "-P"),
+    (&["influx"], "-t"),
     (&["openssl"], "-k"),
     (&["openssl"], "-K"),
     (&["snmpget", "snmpwalk", "snmpbulkwalk", "snmpset"], "-A"),

@@ -111,14 +111,14 @@ impl Mode {
 
 /// Makes sure that there is a usable index, moving a broken one aside, and opens it.
 pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Error> {
-    if paths.index.exists() {
+    if is_there(paths)? {
         match connect(&paths.index, mode) {
             Err(error) if is_broken(&error) => {}
             other => return other.map_err(|error| named(&paths.index, error)),
         }
     }
     let _lock = lock(&paths.root, mode.patience)?;
-    if paths.index.exists() {
+    if is_there(paths)? {
         // Another process may have repaired it while this one waited for the lock.
         match looked_at(|| connect(&paths.index, mode)) {
             Err(error) if is_broken(&error) => move_aside(paths)?,
@@ -127,6 +127,11 @@ pub(super) fn open_or_create(paths: &Paths, mode: Mode) -> Result<Connection, Er
     }
     create(paths, mode)?;
     connect(&paths.index, mode).map_err(|error| named(&paths.index, error))
+}
+
+/// Whether there is an index. What cannot be looked at may be one, and is not replaced.
+fn is_there(paths: &Paths) -> Result<bool, Error> {
+    paths.index.try_exists().at(&paths.index)
 }
 
 /// Moves an index aside that turned out to be broken while it was in use; whether it was.

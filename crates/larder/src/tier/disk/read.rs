@@ -182,7 +182,7 @@ impl Inner {
         let file = bodies::path(&self.paths.bodies, &found.record.body);
         // Under the lock a row that is in has its file. Without it there is no telling: who reads next will.
         let removed = self.write_at_once(|transaction| {
-            let is_lost = matches!(unread, Unread::Harmed) || !file.exists();
+            let is_lost = matches!(unread, Unread::Harmed) || file.try_exists().is_ok_and(|there| !there);
             Ok(is_lost && self.delete_row(transaction, found.id, &found.record_cid)?)
         });
         match (removed, unread) {

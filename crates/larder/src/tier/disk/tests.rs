@@ -117,6 +117,18 @@ fn without_shared_memory_there_is_no_wal_and_counters_and_generations_are_right(
     }
 }
 
+/// `stat` fails, as on a disk that does: that there is no index is something else.
+#[test]
+fn an_index_that_cannot_be_looked_at_is_not_replaced() {
+    let folder = TempDir::new().unwrap();
+    let paths = Paths::of(folder.path());
+    open::make_folder(&paths.root).unwrap();
+    std::os::unix::fs::symlink(&paths.index, &paths.index).unwrap();
+    let mode = Mode::at(&paths.root, false, open::PATIENCE);
+    assert!(matches!(open::open_or_create(&paths, mode), Err(Error::Io { .. })));
+    assert!(paths.index.is_symlink());
+}
+
 fn age(file: &Path, by: Duration) {
     std::fs::File::options().write(true).open(file).unwrap().set_modified(SystemTime::now() - by).unwrap();
 }

@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tempfile::TempPath;
 
 /// Files up to this many bytes are read into memory while they are verified.
 const WHOLE: u64 = 1 << 20;
@@ -87,49 +88,62 @@ fn is_damage(error: &io::Error) -> bool {
     error.raw_os_error().is_none_or(|number| of_the_file.contains(&number))
 }
 
-/// Makes sure that the body's file is at its place and whole.
-pub(super) fn write(paths: &Paths, cid: &BodyCid, body: &Body, durable: bool) -> Result<(), Error> {
+/// A body's file that is whole and does not lie at its place yet.
+pub(super) struct Unpublished {
+    temporary: TempPath,
+    target: PathBuf,
+    durable: bool,
+}
+
+impl Unpublished {
+    /// Puts it at its place.
+    pub(super) fn publish(self) -> Result<(), Error> {
+        let target = &self.target;
+        self.temporary.persist(target).map_err(|error| error.error).at(target)?;
+        match target.parent().filter(|_| self.durable) {
+            Some(folder) => File::open(folder).and_then(|folder| folder.sync_all()).at(folder),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes the body's file beside its place. `None`: it is there, and whole.
+pub(super) fn prepare(paths: &Paths, cid: &BodyCid, body: &Body, durable: bool) -> Result<Option<Unpublished>, Error> {
     let bodies = &paths.bodies;
     let target = path(bodies, cid);
     if is_whole(&target, cid, body.len()) {
-        return Ok(());
+        return Ok(None);
     }
     let folder = target.parent().unwrap_or(bodies);
     super::open::make_folder(folder).at(folder)?;
-    if !link(&paths.spool, cid, body, &target) {
-        write_anew(folder, cid, body, &target, durable)?;
-    } else if durable {
-        File::open(&target).and_then(|file| file.sync_all()).at(&target)?;
-    }
+    let temporary = match link(&paths.spool, cid, body, folder) {
+        Some(linked) => linked,
+        None => write_anew(folder, cid, body)?,
+    };
     if durable {
-        File::open(folder).and_then(|folder| folder.sync_all()).at(folder)?;
+        File::open(&temporary).and_then(|file| file.sync_all()).at(&temporary)?;
     }
-    Ok(())
+    Ok(Some(Unpublished { temporary, target, durable }))
 }
 
-fn write_anew(folder: &Path, cid: &BodyCid, body: &Body, target: &Path, durable: bool) -> Result<(), Error> {
+fn write_anew(folder: &Path, cid: &BodyCid, body: &Body) -> Result<TempPath, Error> {
     let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at(folder)?;
     let found = copy(body, temporary.as_file_mut()).at(temporary.path())?;
-    if found != *cid {
-        return Err(Error::Body { expected: *cid, found });
+    match found == *cid {
+        true => Ok(temporary.into_temp_path()),
+        false => Err(Error::Body { expected: *cid, found }),
     }
-    if durable {
-        temporary.as_file().sync_all().at(temporary.path())?;
-    }
-    temporary.persist(target).map_err(|error| error.error).at(target)?;
-    Ok(())
 }
 
 /// Takes over a body that was gathered in the store's own spool folder, where nobody else writes. Its digest was taken on
 /// the way; every read takes it again.
-fn link(spool: &Path, cid: &BodyCid, body: &Body, target: &Path) -> bool {
-    let Body::File { path, cid: gathered, .. } = body else { return false };
+fn link(spool: &Path, cid: &BodyCid, body: &Body, folder: &Path) -> Option<TempPath> {
+    let Body::File { path, cid: gathered, .. } = body else { return None };
     if path.parent() != Some(spool) || gathered != cid {
-        return false;
+        return None;
     }
-    let folder = target.parent().unwrap_or(spool);
     let linked = tempfile::Builder::new().prefix(".new-").make_in(folder, |name| std::fs::hard_link(path, name));
-    linked.is_ok_and(|linked| linked.persist(target).is_ok())
+    linked.ok().map(tempfile::NamedTempFile::into_temp_path)
 }
 
 fn is_whole(path: &Path, cid: &BodyCid, len: u64) -> bool {

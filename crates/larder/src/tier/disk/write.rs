@@ -73,16 +73,12 @@ impl Inner {
     /// whole or not at all.
     pub(super) fn put(&self, entry: &Entry) -> Result<bool, Error> {
         let prepared = self.prepare(entry)?;
+        let body = self.prepare_body(&prepared, entry)?;
         let put = |run: Option<runs::Unpublished>, transaction: &Transaction<'_>| {
-            // Whoever removes a body's file holds the write lock too: from here on it stays.
-            if prepared.inline.is_none() && !bodies::path(&self.paths.bodies, &prepared.record.body).exists() {
-                bodies::write(&self.paths, &prepared.record.body, &entry.body, self.options.durable)?;
-            }
             let kept = self.insert(transaction, &prepared)?;
-            if kept.is_new
-                && let Some(run) = run
-            {
-                run.publish()?;
+            if kept.is_new {
+                self.place_body(body, &prepared, entry)?;
+                run.map_or(Ok(()), runs::Unpublished::publish)?;
             }
             Ok(kept)
         };
@@ -168,7 +164,7 @@ impl Inner {
     }
 
     fn prepare<'a>(&self, entry: &'a Entry) -> Result<Prepared<'a>, Error> {
-        self.pool.refuse_if_read_only(&self.paths)?;
+        self.may_write()?;
         self.pool.look_for_room(&self.paths)?;
         let record = &*entry.record;
         let encoded = record.encode().map_err(|error| Error::index(error.to_string()))?;
@@ -180,11 +176,35 @@ impl Inner {
             }
             Some(bytes)
         } else {
-            bodies::write(&self.paths, &record.body, &entry.body, self.options.durable)?;
             None
         };
         let (cid, form) = (RecordCid::of(&encoded), row::form_of(record));
         Ok(Prepared { record, encoded, cid, form, inline, generation: entry.generation, removals: entry.removals })
+    }
+
+    /// A large body's file is written before the lock is taken, and put at its place when the row is in: a put that fails leaves
+    /// nothing behind.
+    fn prepare_body(&self, prepared: &Prepared<'_>, entry: &Entry) -> Result<Option<bodies::Unpublished>, Error> {
+        match prepared.inline {
+            Some(_) => Ok(None),
+            None => bodies::prepare(&self.paths, &prepared.record.body, &entry.body, self.options.durable),
+        }
+    }
+
+    /// Whoever removes a body's file holds the write lock too: what was there before it was taken may be gone, from here on it
+    /// stays.
+    fn place_body(
+        &self,
+        body: Option<bodies::Unpublished>,
+        prepared: &Prepared<'_>,
+        entry: &Entry,
+    ) -> Result<(), Error> {
+        let is_gone = || prepared.inline.is_none() && !bodies::path(&self.paths.bodies, &prepared.record.body).exists();
+        let body = match body {
+            None if is_gone() => self.prepare_body(prepared, entry)?,
+            written => written,
+        };
+        body.map_or(Ok(()), bodies::Unpublished::publish)
     }
 
     /// A tool's answer is also a file that is read without the index; written now, shown when the row is in.

@@ -1,12 +1,13 @@
 use super::{
     super::{
-        Disk, Selection, Tier as _,
+        Disk, Selection, Sidecar, Tier as _,
         read::Found,
-        tests::{NOW, has, options, put, rows},
+        tests::{NOW, any, has, options, put, rows},
     },
     *,
 };
-use larder_core::{QueryKey, record::Want};
+use crate::{Body, Entry};
+use larder_core::{QueryKey, Record, record::Want};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -76,6 +77,25 @@ fn a_put_whose_file_was_removed_on_the_way_writes_it_again() {
     assert!(file(&disk).exists() && has(&disk, "b"));
     remove_all(&disk);
     assert!(!file(&disk).exists());
+}
+
+/// Somebody may hold the lock for hours, and every answer that is not kept would leave its body on the disk.
+#[test]
+fn a_put_that_does_not_get_the_lock_leaves_no_file() {
+    let folder = TempDir::new().unwrap();
+    let patience = Some(Duration::from_millis(50));
+    let disk = Disk::open_with(&options(folder.path()), Arc::new(Sidecar::private()), patience).unwrap();
+    let holder = Connection::open(&disk.inner.paths.index).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let record = Record { body: BodyCid::of(&BODY), body_len: BODY.len() as u64, ..any() };
+    let entry = Entry { record: record.into(), body: Body::Bytes(BODY[..].into()), generation: 0, removals: None };
+    for _ in 0..2 {
+        assert!(pollster::block_on(disk.put(entry.clone(), NOW)).is_err());
+        let folders = std::fs::read_dir(&disk.inner.paths.bodies).into_iter().flatten().flatten();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).unwrap()).flatten();
+        assert_eq!(files.count(), 0);
+    }
+    holder.execute_batch("COMMIT").unwrap();
 }
 
 /// What happens meanwhile, whether there is an answer, whether something is damaged.

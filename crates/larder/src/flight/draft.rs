@@ -9,7 +9,7 @@ use larder_core::{
     judge::{HeadVerdict, Lifetime, end_to_end, judge_head, stored_headers},
     record::Cost,
 };
-use std::time::Duration;
+use std::{sync::Once, time::Duration};
 
 /// What a verdict lets be kept.
 pub(super) struct Keep {
@@ -107,9 +107,13 @@ impl Pilot {
     async fn forget(&self, entry: &Entry) {
         let forgotten = timeout(self.flights.limits.commit, self.shelf.forget(entry.record.key, (self.now)())).await;
         if !matches!(forgotten, Ok(Ok(()))) {
-            tracing::warn!(
-                "an answer that is not to be kept any longer could not be removed: it stays until its time is over"
-            );
+            // Once: a store that cannot be written is so for every answer.
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    "an answer that is not to be kept any longer could not be removed: it stays until its time is over"
+                );
+            });
         }
     }
 }

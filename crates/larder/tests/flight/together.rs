@@ -157,6 +157,23 @@ fn a_store_that_is_slow_for_many_is_called_slow_once() {
     assert!(said.len() == 1 && said[0].contains("the store is slow"), "{said:#?}");
 }
 
+/// A disk that is full stays full.
+#[test]
+fn answers_that_find_no_room_for_a_file_are_one_warning() {
+    let calls = async {
+        let shelf = MemoryShelf { folder: Some("/dev/null/nowhere".into()), ..MemoryShelf::default() };
+        let limits = Limits { memory: 4, temporary: false, ..Limits::default() };
+        let world = World::with(Scripted::replies([Reply::status(200).piece("one two")]), shelf, limits);
+        for n in 0..5 {
+            assert_eq!(world.get(question(&format!("q{n}"))).await.body, "one two");
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ((), said) = told(|| runtime.block_on(calls));
+    // It may have been said in another test.
+    assert!(said.len() <= 1, "{said:#?}");
+}
+
 /// The answer's end is not held back for a slow store; a graceful end waits until the store has it.
 #[tokio::test(start_paused = true)]
 async fn what_a_slow_store_is_still_getting_is_in_the_air() {

@@ -44,6 +44,22 @@ fn unfinished_work_is_cleared_away_by_the_first_put_after_an_hour() {
     assert!(is_there("flights/held"), "somebody runs a tool there");
 }
 
+/// Whoever moved a part of the store to another disk may have linked more than that.
+#[test]
+fn nothing_is_cleared_away_behind_a_link() {
+    let (folder, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let v2 = folder.path().join("v2");
+    drop(open(folder.path()));
+    make(elsewhere.path(), "thesis", SystemTime::now() - 2 * HOUR);
+    for name in ["bodies", "runs"] {
+        std::fs::create_dir_all(v2.join(name)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), v2.join(name).join("00")).unwrap();
+    }
+    crate::trust::keep_others_out(folder.path());
+    put(&open(folder.path()), "a", b"x", START).unwrap();
+    assert!(elsewhere.path().join("thesis").exists());
+}
+
 #[test]
 fn a_clock_that_was_ten_years_ahead_does_not_put_maintenance_off_for_ten_years() {
     let folder = TempDir::new().unwrap();

@@ -9,7 +9,14 @@ use crate::{
 use bytes::Bytes;
 use larder_core::BodyCid;
 use sha2::{Digest as _, Sha256};
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::PathBuf,
+    sync::{Arc, Once},
+    time::Duration,
+};
 use tempfile::TempPath;
 
 /// Once a file is there, pieces are gathered up to this size before they are written.
@@ -138,7 +145,11 @@ impl Writer {
             return;
         }
         if let Err(error) = self.try_spill().await {
-            tracing::warn!(%error, "an answer outgrew memory and could not be written to a file: it is not kept");
+            // Once: a disk that is full stays full for every answer that comes.
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(%error, "an answer outgrew memory and could not be written to a file: such answers are not kept");
+            });
             self.stuck = true;
         }
     }

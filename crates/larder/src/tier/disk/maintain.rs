@@ -210,8 +210,8 @@ impl Inner {
                 let _absent = std::fs::remove_file(file);
             }
         };
-        for folder in std::fs::read_dir(&self.paths.bodies).into_iter().flatten().flatten() {
-            self.find_loose(&folder.path(), remove_old)?;
+        for folder in folders(&self.paths.bodies) {
+            self.find_loose(&folder, remove_old)?;
         }
         self.sweep();
         let spooled = std::fs::read_dir(&self.paths.spool).into_iter().flatten().flatten();
@@ -221,9 +221,8 @@ impl Inner {
 
     /// Removes run files whose rows were lost.
     fn collect_runs(&self) -> Result<(), Error> {
-        let folders = std::fs::read_dir(&self.paths.runs).into_iter().flatten().flatten();
-        for folder in folders {
-            let files = std::fs::read_dir(folder.path()).into_iter().flatten().flatten().map(|file| file.path());
+        for folder in folders(&self.paths.runs) {
+            let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
             for file in files.filter(|file| is_old(file)) {
                 let key = runs::key_of(&file);
                 self.write(|transaction| {
@@ -317,6 +316,12 @@ fn pass(
         }
     }
     Ok(gone)
+}
+
+/// The folders in `folder`, and no links to others: what lies there is not the store's.
+fn folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let found = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    found.filter(|found| found.file_type().is_ok_and(|kind| kind.is_dir())).map(|found| found.path())
 }
 
 /// What a killed process left, not touched for an hour.

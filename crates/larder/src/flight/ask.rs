@@ -17,7 +17,7 @@ use larder_core::{
     Share, Timestamp,
     freshness::vary_matches,
     judge::{Plan, Use, judge_stored, may_serve_on_error},
-    record::Freshness,
+    record::{Freshness, vary_value},
 };
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ struct Asking {
     trusted: bool,
     /// A flight turned out to carry nothing for others: this call goes by itself.
     alone: bool,
+    /// What the answer of a flight that was not for this caller varied with, and this call's values of it.
+    varies: Vec<(String, Option<String>)>,
     /// Why the store does not answer, in the words of RFC 9211 §2.2.
     forward: &'static str,
     /// What the store has that is too old.
@@ -79,6 +81,7 @@ impl Asking {
             now,
             trusted,
             alone: false,
+            varies: Vec::new(),
             forward: if trusted { "uri-miss" } else { "bypass" },
             old: None,
         }
@@ -118,7 +121,8 @@ impl Asking {
     fn ticket(&self, seen: u64) -> Ticket<'_> {
         let question = &self.plan.question;
         let since = self.shelf.since(&self.plan.key, &question.service, &question.operation);
-        Ticket { plan: &self.plan, alone: self.alone, trusted: self.trusted, seen, since }
+        let varies = &self.varies;
+        Ticket { plan: &self.plan, alone: self.alone, trusted: self.trusted, seen, since, varies }
     }
 
     /// The store's answer, if it may be given out. A store that fails is a miss.
@@ -245,6 +249,8 @@ impl Asking {
     async fn board(&mut self, streaming: &Arc<Streaming>, listener: Listener) -> Followed {
         if !vary_matches(&streaming.vary, &self.plan.want.headers) {
             self.forward = "vary-miss";
+            let own = |(name, _): &(String, _)| (name.clone(), vary_value(&self.plan.want.headers, name));
+            self.varies = streaming.vary.iter().map(own).collect();
             return Followed::Again;
         }
         if !self.trusted && !streaming.status.is_success() {

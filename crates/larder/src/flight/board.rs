@@ -74,6 +74,8 @@ pub(crate) struct Ticket<'a> {
     pub(crate) seen: u64,
     /// What the store knew since the caller came: what was asked for before an invalidation or a removal is not for him.
     pub(crate) since: Since,
+    /// What an answer to another caller turned out to vary with, and this one's values of it.
+    pub(crate) varies: &'a [(String, Option<String>)],
 }
 
 impl Flights {

@@ -78,6 +78,8 @@ pub(crate) struct Flight {
     /// From before the origin was asked: who comes after an invalidation or a removal does not follow, and what it brings is
     /// not kept.
     pub(crate) since: Since,
+    /// What its answer is expected to vary with, and the leader's values of it; empty where nobody knew.
+    varies: Vec<(String, Option<String>)>,
     /// Goes on when nobody listens.
     finish: bool,
     phase: watch::Sender<Phase>,
@@ -190,6 +192,7 @@ impl Flight {
             place,
             credential: ticket.plan.credential.clone(),
             since: ticket.since,
+            varies: ticket.varies.to_vec(),
             finish,
             phase: watch::Sender::new(Phase::Asking),
             abandoned: Notify::new(),
@@ -213,11 +216,14 @@ impl Flight {
         if self.since.generation < ticket.since.generation || self.since.removals != ticket.since.removals {
             return false;
         }
+        let headers = &ticket.plan.want.headers;
         match &*self.phase.borrow() {
-            Phase::Asking => true,
-            Phase::Streaming(answer) | Phase::Committing(answer) => {
-                vary_matches(&answer.vary, &ticket.plan.want.headers)
-            }
+            // Who knows what answers vary with waits for none that may be another's: one after the other, he would for all.
+            Phase::Asking => match (self.varies.is_empty(), ticket.varies.is_empty()) {
+                (true, knows_nothing) => knows_nothing,
+                (false, _) => vary_matches(&self.varies, headers),
+            },
+            Phase::Streaming(answer) | Phase::Committing(answer) => vary_matches(&answer.vary, headers),
             Phase::Landed(_) => false,
         }
     }

@@ -243,6 +243,26 @@ async fn other_forms_leave_the_flight() {
     assert_eq!(world.origin.calls(), 2);
 }
 
+/// Who has learned what answers vary with does not wait for one form after the other.
+#[tokio::test(start_paused = true)]
+async fn many_forms_are_asked_for_at_once() {
+    let slow = |n, _: &_| {
+        Reply::ok(format!("answer {n}")).header("vary", "accept-language").sleep_before(Duration::from_secs(1))
+    };
+    let world = World::new(Scripted::new(slow));
+    let begun = tokio::time::Instant::now();
+    let languages = ["de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "sv"];
+    let form = |n: usize| question("a").header("accept-language", languages[n % 10]);
+    let asking: Vec<_> = (0..30).map(|n| world.begin(form(n))).collect();
+    let mut bodies = Vec::new();
+    for asked in asking {
+        bodies.push(asked.await.unwrap().body);
+    }
+    assert_eq!(begun.elapsed().as_secs(), 2);
+    assert_eq!(world.origin.calls(), 10);
+    assert!(bodies.iter().enumerate().all(|(n, body)| *body == bodies[n % 10]), "{bodies:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_cache_asks_and_keeps_the_new_answer() {
     let world = World::new(Scripted::new(|n, _| Reply::ok(format!("answer {n}"))));

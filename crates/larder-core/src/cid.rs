@@ -1,6 +1,6 @@
 //! Content identifiers: CIDv1, sha2-256, multibase base32 lower case without padding (`bafkrei…`, `bafyrei…`).
 //!
-//! Three types for three things that must never be confused (DESIGN §2): the question, the answer's bytes, the record
+//! Three types for three things that must never be confused: the question, the answer's bytes, the record
 //! that joins them. None converts into another. Sources: the CID specification (multiformats/cid), RFC 4648 §6.
 
 use data_encoding::Encoding;

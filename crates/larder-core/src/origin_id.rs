@@ -1,4 +1,4 @@
-//! Which upstream a question is put to, and what the question's `origin` member says of it (DESIGN §3).
+//! Which upstream a question is put to, and what the question's `origin` member says of it (docs/design/key.md).
 //!
 //! Two spellings of one upstream must be one key, two upstreams never: the URL is normalised as RFC 3986 §6.2.2.1 and
 //! §6.2.3 allow (scheme and host in lower case, default port left out, one spelling of an IPv6 address) and no further.

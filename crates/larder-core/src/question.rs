@@ -1,4 +1,4 @@
-//! The question and its key (DESIGN §3, docs/design/key.md).
+//! The question and its key (docs/design/key.md).
 
 use crate::{
     cid::QueryKey,

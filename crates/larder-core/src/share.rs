@@ -1,4 +1,4 @@
-//! Share: who may be given an answer (DESIGN §3).
+//! Share: who may be given an answer (docs/design/key.md, "Share").
 
 use crate::cid::BASE32;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! The gateway: a caching reverse proxy on loopback (DESIGN §1, §6).
+//! The gateway: a caching reverse proxy on loopback (ARCHITECTURE.md, "A request's way").
 //!
 //! [`stack`] is a request's life; each of its layers is one file here. [`rescue`] is the one place where errors become
 //! responses. [`server`] listens and stops,

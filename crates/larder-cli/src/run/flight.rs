@@ -1,4 +1,4 @@
-//! Single flight across processes, without a daemon: a lock file per question (DESIGN §6.4).
+//! Single flight across processes, without a daemon: a lock file per question.
 //!
 //! Whoever holds the lock runs the tool; the others wait for the lock. When the leader is done it writes one byte into
 //! the file, takes the file's name away, and lets go: everybody who waited finds the byte and does not wait for one

@@ -1,4 +1,4 @@
-//! Adapters: what larder knows about a service or a tool, as data (DESIGN §4, docs/reference/adapter-format.md).
+//! Adapters: what larder knows about a service or a tool, as data (docs/reference/adapter-format.md).
 //!
 //! One TOML file is one [`Adapter`]. [`Adapter::parse`] refuses whatever it does not understand, with file and line: a
 //! word that is accepted and ignored would give wrong answers.

@@ -153,7 +153,7 @@ impl Route {
         &self.text
     }
 
-    /// Whether an operation of this method has its parameters in the body (DESIGN §3).
+    /// Whether an operation of this method has its parameters in the body (docs/design/key.md).
     #[must_use]
     pub fn has_body(&self) -> bool {
         ["POST", "PUT", "PATCH", "QUERY"].contains(&self.method.as_str())

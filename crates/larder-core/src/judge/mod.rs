@@ -1,4 +1,4 @@
-//! The judge: request in, verdict out (DESIGN §6.2). Pure; the edge gathers the facts and acts on the verdict.
+//! The judge: request in, verdict out. Pure; the edge gathers the facts and acts on the verdict.
 
 mod answer;
 mod body;

@@ -44,7 +44,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The digest of a caller's credentials (DESIGN §3): base32 HMAC-SHA256 under the installation's secret, over the (name,
+/// The digest of a caller's credentials: base32 HMAC-SHA256 under the installation's secret, over the (name,
 /// value) pairs, sorted by name, each part led by its length as eight bytes, big-endian, so that no two lists run together.
 ///
 /// Values of one name keep their order: which of two an origin believes is its own affair. Names are counted in lower

@@ -1,4 +1,4 @@
-//! Credentials that an origin accepted lately: who may be given a shared answer (DESIGN §3).
+//! Credentials that an origin accepted lately: who may be given a shared answer.
 
 use crate::tier::{Disk, sidecar::Sidecar};
 use larder_core::{Timestamp, share::CredentialDigest};

@@ -320,7 +320,7 @@ impl Asking {
     }
 }
 
-/// Answers of a share wider than the credential go only to a credential that this origin accepted (DESIGN §3).
+/// Answers of a share wider than the credential go only to a credential that this origin accepted.
 pub(crate) fn is_trusted(shelf: &dyn Shelf, plan: &Plan, now: Timestamp) -> bool {
     let accepted = || {
         let credential = plan.credential.as_ref();

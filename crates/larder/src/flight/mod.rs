@@ -1,4 +1,4 @@
-//! Single flight: concurrent identical misses are one origin call (DESIGN §6.4, §6.6; docs/design/stream.md).
+//! Single flight: concurrent identical misses are one origin call (docs/design/stream.md).
 //!
 //! `board` knows who is in the air, and who may come aboard. `ask` is a caller's way, `pilot` is the
 //! flight's own task, `spool` carries the bytes between them, `serve` turns what is stored into answers.

@@ -1,4 +1,4 @@
-//! Tiers: one trait, several places where answers are kept (DESIGN §1, §7).
+//! Tiers: one trait, several places where answers are kept (docs/design/store.md).
 
 pub mod disk;
 pub mod memory;

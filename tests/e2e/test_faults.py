@@ -89,7 +89,7 @@ def test_a_durable_answer_is_on_the_disk_before_its_row_names_it(home):
     told = calls("true", 100_000)
     [body] = home.store.glob("v2/bodies/*/bafk*")
     lines = iter(told)
-    for words in ("sync(", f"<{body.parent}/.new-"), ("rename", f'"{body}"'), ("sync(", f"<{body.parent}>"), ("sync(", "/v2/index.db-wal>"):
+    for words in ("sync(", f"<{body.parent.parent}>"), ("sync(", f"<{body.parent}/.new-"), ("rename", f'"{body}"'), ("sync(", f"<{body.parent}>"), ("sync(", "/v2/index.db-wal>"):
         assert any(all(word in line for word in words) for line in lines), f"{words} is not there, or too early: {told}"
     # The log is synced when it is begun and when it is folded in; a commit that is to outlive a power loss, too.
     of_log = lambda lines: sum("sync(" in line and "/v2/index.db-wal>" in line for line in lines)  # noqa: E731

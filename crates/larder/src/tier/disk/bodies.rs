@@ -101,7 +101,7 @@ impl Unpublished {
         let target = &self.target;
         self.temporary.persist(target).map_err(|error| error.error).at(target)?;
         match target.parent().filter(|_| self.durable) {
-            Some(folder) => File::open(folder).and_then(|folder| folder.sync_all()).at(folder),
+            Some(folder) => sync(folder),
             None => Ok(()),
         }
     }
@@ -115,15 +115,24 @@ pub(super) fn prepare(paths: &Paths, cid: &BodyCid, body: &Body, durable: bool) 
         return Ok(None);
     }
     let folder = target.parent().unwrap_or(bodies);
+    let is_there = folder.is_dir();
     super::open::make_folder(folder).at(folder)?;
+    if durable && !is_there {
+        sync(bodies)?;
+    }
     let temporary = match link(&paths.spool, cid, body, folder) {
         Some(linked) => linked,
         None => write_anew(folder, cid, body)?,
     };
     if durable {
-        File::open(&temporary).and_then(|file| file.sync_all()).at(&temporary)?;
+        sync(&temporary)?;
     }
     Ok(Some(Unpublished { temporary, target, durable }))
+}
+
+/// Has the disk write what it has of a file, or which names a folder has.
+fn sync(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|file| file.sync_all()).at(path)
 }
 
 fn write_anew(folder: &Path, cid: &BodyCid, body: &Body) -> Result<TempPath, Error> {

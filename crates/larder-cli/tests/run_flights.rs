@@ -100,6 +100,27 @@ fn a_tool_that_dies_of_the_signal_takes_the_runner_along() {
     assert_eq!((output.status.signal(), output.stderr), (Some(15), Vec::new()));
 }
 
+/// The tool says that all went well, and has not said all.
+#[test]
+fn what_a_signal_cut_short_is_not_kept_and_the_next_one_leads() {
+    let desk = Desk::new();
+    let script =
+        "trap 'exit 0' TERM; echo x >> $COUNT; echo one; while [ ! -e \"$COUNT.go\" ]; do sleep 0.02; done; echo two";
+    let leader = start(desk.sh(script));
+    desk.wait_for_count(1);
+    let followers: Vec<_> = (0..3).map(|_| start(desk.sh(script))).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    send(&leader, "-TERM");
+    let seen = ends(leader);
+    assert_eq!((seen.out.as_str(), seen.code), ("one\n", Some(0)));
+    desk.wait_for_count(2);
+    fs::write(desk.path("count.go"), "").unwrap();
+    followers.into_iter().for_each(|child| assert_eq!(ends(child).out, "one\ntwo\n"));
+    assert_eq!(desk.count(), 2, "one of the three ran it");
+    assert_eq!(ends(start(desk.sh(script))).out, "one\ntwo\n");
+    assert_eq!((desk.count(), flights(&desk)), (2, 0));
+}
+
 #[test]
 fn a_waiting_runner_can_be_ended() {
     let desk = Desk::new();

@@ -21,6 +21,8 @@ use std::{
 pub(crate) struct Finished {
     /// How it ended.
     pub(crate) ending: Ending,
+    /// Whether it, or larder for it, was sent a signal meanwhile.
+    pub(crate) disturbed: bool,
     /// What it wrote.
     pub(crate) kept: Kept,
     /// How long it took.
@@ -117,7 +119,7 @@ pub(crate) fn run_captured(
         let ending = watch.wait(&mut child)?;
         readers.into_iter().for_each(|reader| drop(reader.join()));
         let (kept, elapsed_ms) = capture.settle();
-        (told.finished)(Finished { ending, kept, elapsed_ms });
+        (told.finished)(Finished { ending, disturbed: watch.is_disturbed(), kept, elapsed_ms });
         Ok(ending)
     });
     ending.map(|ending: Ending| (ending, capture.failed()))

@@ -147,6 +147,11 @@ impl Leader {
         Self { path, held }
     }
 
+    /// Lets go without a word: the next one leads.
+    pub(crate) fn leave(&self) {
+        drop(lock(&self.held).take());
+    }
+
     /// Tells everybody who waits how it went, and lets go. The first word counts.
     pub(crate) fn land(&self, kept: bool) {
         let Some(mut file) = lock(&self.held).take() else { return };

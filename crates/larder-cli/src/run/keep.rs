@@ -77,9 +77,14 @@ impl Runner {
         let stdin = keep.take_input().into_descriptor();
         let land = |kept| leader.into_iter().for_each(|leader| leader.land(kept));
         let mut why_not = None;
-        let finished = |finished| {
+        let finished = |finished: Finished| {
+            let disturbed = finished.disturbed;
             why_not = shelve(&keep, shelf.as_ref(), finished).err();
-            land(why_not.is_none());
+            match leader {
+                // That was ours alone, and says nothing of the command: the next one leads.
+                Some(leader) if disturbed => leader.leave(),
+                _ => land(why_not.is_none()),
+            }
         };
         let told = Told { given_up: &|| land(false), finished };
         let call = |stdin| self.call(program, stdin);
@@ -180,6 +185,9 @@ fn may_be_kept(keep: &Keep, finished: &Finished) -> Result<u8, String> {
         return Err(why.to_owned());
     }
     let Ending::Code(code) = finished.ending else { return Err("it was ended by a signal".to_owned()) };
+    if finished.disturbed {
+        return Err("a signal came while it ran".to_owned());
+    }
     let (out, err) = (kept.stream(Stream::Out), kept.stream(Stream::Err));
     judge_run(&keep.matched, code, out, err)?;
     let value_of = |name: &str| std::env::var_os(name).map(OsString::into_encoded_bytes);

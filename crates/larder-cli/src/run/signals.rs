@@ -4,6 +4,7 @@ use super::ending::{Ending, die_of};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::{
     consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    flag,
     iterator::{Handle, SignalsInfo, exfiltrator::WithOrigin},
     low_level::siginfo::{Cause, Origin},
 };
@@ -12,7 +13,10 @@ use std::{
     mem::MaybeUninit,
     process::{Child, Command},
     ptr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -25,18 +29,21 @@ pub(crate) struct Watch {
     handle: Option<Handle>,
     /// The child, as long as its process id is certainly its own.
     child: Arc<Mutex<Option<Pid>>>,
+    /// Whether a signal has come, from whoever: what the tool did then is not what it does.
+    disturbed: Arc<AtomicBool>,
 }
 
 /// Starts a child and passes signals on to it. One that comes while the child starts waits until it has.
 pub(crate) fn start(command: &mut Command) -> io::Result<(Child, Watch)> {
     let pid = Arc::new(Mutex::new(None));
     let mut starting = lock(&pid);
-    let handle = listen(Arc::clone(&pid));
+    let disturbed = Arc::new(AtomicBool::new(false));
+    let handle = listen(Arc::clone(&pid), &disturbed);
     if let Err(error) = &handle {
         tracing::debug!(%error, "signals cannot be watched");
     }
     // Not started: nobody is watched for, as before.
-    let watch = Watch { handle: handle.ok(), child: Arc::clone(&pid) };
+    let watch = Watch { handle: handle.ok(), child: Arc::clone(&pid), disturbed };
     let child = command.spawn()?;
     *starting = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     drop(starting);
@@ -56,6 +63,11 @@ impl Watch {
         *lock(&self.child) = None;
         child.wait().map(Ending::of)
     }
+
+    /// Whether a signal has come that ends a process by default.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.disturbed.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Watch {
@@ -64,10 +76,14 @@ impl Drop for Watch {
     }
 }
 
-fn listen(child: Arc<Mutex<Option<Pid>>>) -> io::Result<Handle> {
-    let watched = WATCHED.into_iter().filter(|signal| !is_ignored(*signal));
-    let mut signals = SignalsInfo::<WithOrigin>::new(watched)?;
+fn listen(child: Arc<Mutex<Option<Pid>>>, disturbed: &Arc<AtomicBool>) -> io::Result<Handle> {
+    let watched: Vec<_> = WATCHED.into_iter().filter(|signal| !is_ignored(*signal)).collect();
+    let mut signals = SignalsInfo::<WithOrigin>::new(&watched)?;
     let handle = signals.handle();
+    // By the handler itself: the thread below may learn of it after the child, which had it from the terminal, has ended.
+    for signal in watched {
+        flag::register(signal, Arc::clone(disturbed))?;
+    }
     thread::Builder::new().spawn(move || signals.forever().for_each(|origin| pass_on(&origin, &child)))?;
     Ok(handle)
 }

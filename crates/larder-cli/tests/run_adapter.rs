@@ -149,6 +149,26 @@ fn git_remotes_instead_of_the_path() {
 }
 
 #[test]
+fn what_a_named_git_configuration_says_counts() {
+    let desk = desk();
+    let git = desk.path("work/.git");
+    fs::create_dir_all(&git).unwrap();
+    fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+    let (global, own) = (desk.path("global"), desk.path("own"));
+    let run = || {
+        let mut command = gh(&desk, "pr list");
+        command.env("GIT_CONFIG_GLOBAL", &global).env("GIT_COMMON_DIR", &own);
+        desk.see(command).out
+    };
+    fs::create_dir(&own).unwrap();
+    assert_eq!([run(), run()], ["run 1: pr list\n", "run 1: pr list\n"]);
+    fs::write(&global, "[url \"https://h/other/\"]\n\tinsteadOf = https://h/\n").unwrap();
+    assert_eq!([run(), run()], ["run 2: pr list\n", "run 2: pr list\n"]);
+    fs::write(own.join("config"), "[remote \"origin\"]\n\turl = https://h/a/b\n").unwrap();
+    assert_eq!([run(), run()], ["run 3: pr list\n", "run 3: pr list\n"]);
+}
+
+#[test]
 fn a_users_own_adapter_comes_first_and_a_wrong_one_is_no_failure() {
     let desk = desk();
     let folder = desk.path("home/.config/larder/adapters");

@@ -36,6 +36,9 @@ pub(crate) fn token(folder: &Path, git_dir: Option<&Path>, head: bool) -> Option
     for (text, folder) in of_the_user() {
         include(&text, &folder, NESTED, &mut seen);
     }
+    for text in named().filter_map(|file| fs::read_to_string(file).ok()) {
+        seen.push_str(&chosen_sections(&text, &wanted).0);
+    }
     if head {
         seen.push_str(&repository.head());
     }
@@ -44,12 +47,29 @@ pub(crate) fn token(folder: &Path, git_dir: Option<&Path>, head: bool) -> Option
 
 fn find(folder: &Path, git_dir: Option<&Path>) -> Option<Repository> {
     let own = match git_dir {
-        Some(git_dir) => folder.join(git_dir),
-        None => folder.ancestors().find_map(|parent| git_folder(&parent.join(".git")))?,
+        Some(git_dir) => Some(folder.join(git_dir)).filter(|folder| is_repository(folder)),
+        None => folder.ancestors().find_map(around),
+    }?;
+    let common = match std::env::var_os("GIT_COMMON_DIR") {
+        Some(common) => folder.join(common),
+        None => common(&own),
     };
-    let common =
-        fs::read_to_string(own.join("commondir")).map(|line| own.join(line.trim())).unwrap_or_else(|_| own.clone());
-    own.join("HEAD").is_file().then_some(Repository { own, common })
+    Some(Repository { own, common })
+}
+
+fn common(own: &Path) -> PathBuf {
+    fs::read_to_string(own.join("commondir")).map_or_else(|_| own.to_owned(), |line| own.join(line.trim()))
+}
+
+/// The repository of a work tree, or a bare one, in `folder`. git goes on upwards past a `.git` that is none.
+fn around(folder: &Path) -> Option<PathBuf> {
+    let is_bare = || is_repository(folder) && folder.join("objects").is_dir() && folder.join("refs").is_dir();
+    let below = git_folder(&folder.join(".git")).filter(|below| is_repository(below));
+    below.or_else(|| is_bare().then(|| folder.to_owned()))
+}
+
+fn is_repository(folder: &Path) -> bool {
+    folder.join("HEAD").is_file()
 }
 
 /// `.git` is a folder, or in a linked work tree or submodule a file that names one.
@@ -95,12 +115,15 @@ fn of_the_user() -> Vec<(String, PathBuf)> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let xdg = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let xdg = xdg.or_else(|| home.as_ref().map(|home| home.join(".config"))).map(|folder| folder.join("git"));
-    let files = [(home, ".gitconfig"), (xdg, "config")];
-    let read = |(folder, name): (Option<PathBuf>, &str)| {
-        let folder = folder?;
-        Some((fs::read_to_string(folder.join(name)).ok()?, folder))
-    };
-    files.into_iter().filter_map(read).collect()
+    let usual = [(home, ".gitconfig"), (xdg, "config")];
+    let usual = usual.into_iter().filter_map(|(folder, name)| Some(folder?.join(name)));
+    let read = |file: PathBuf| Some((fs::read_to_string(&file).ok()?, file.parent()?.to_owned()));
+    usual.chain(named()).filter_map(read).collect()
+}
+
+/// The configuration files that variables name: what is in them counts, too.
+fn named() -> impl Iterator<Item = PathBuf> {
+    ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG"].into_iter().filter_map(std::env::var_os).map(PathBuf::from)
 }
 
 /// Adds to `seen` what the files hold that a configuration includes, and those that they include. Whether a condition
@@ -124,7 +147,13 @@ fn include(configuration: &str, folder: &Path, depth: u8, seen: &mut String) {
 fn included(line: &str) -> Option<String> {
     let setting = if line.starts_with('[') { line.rsplit_once(']')?.1 } else { line };
     let (name, value) = setting.split_once('=')?;
-    name.trim().eq_ignore_ascii_case("path").then(|| value.trim().trim_matches('"').to_owned())
+    let value = value.trim();
+    // Outside quotes a comment may follow.
+    let path = match value.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next(),
+        None => value.split(['#', ';']).next(),
+    };
+    name.trim().eq_ignore_ascii_case("path").then(|| path.unwrap_or_default().trim().to_owned())
 }
 
 /// The lines of the wanted sections, and those sections' names.
@@ -154,9 +183,10 @@ mod tests {
     #[test]
     fn what_is_included_counts() {
         let folder = repository();
-        write(&folder, "config", "[include]\n\tpath = extra\n[includeIf \"gitdir:~/x/\"] path = more\n");
+        write(&folder, "config", "[include]\n\tpath = extra ; mine\n[includeIf \"gitdir:~/x/\"] path = more\n");
         let mut seen = vec![token(folder.path(), None, false)];
-        for (name, text) in [("extra", "[remote \"o\"]\n"), ("more", "[include]\npath=deep\n"), ("deep", "[remote]\n")]
+        for (name, text) in
+            [("extra", "[remote \"o\"]\n"), ("more", "[include]\npath=\"deep\" # too\n"), ("deep", "[remote]\n")]
         {
             write(&folder, name, text);
             seen.push(token(folder.path(), None, false));
@@ -234,6 +264,24 @@ mod tests {
         assert_eq!(token(tree.path(), None, false), remotes);
         assert_ne!(token(tree.path(), None, true), token(folder.path(), None, true));
         assert_eq!(token(Path::new("/"), Some(&folder.path().join(".git")), false), remotes, "GIT_DIR");
+    }
+
+    /// A wrong answer otherwise: the folder's path alone would be in the question.
+    #[test]
+    fn bare_repositories_and_those_beyond_an_empty_git_folder_are_found() {
+        let folder = repository();
+        let git = folder.path().join(".git");
+        let below = folder.path().join("below");
+        fs::create_dir(git.join("objects")).unwrap();
+        fs::create_dir(below.join(".git")).unwrap();
+        let remotes = token(folder.path(), None, false);
+        assert_eq!(token(&below, None, false), remotes);
+        let bare = tempfile::tempdir().unwrap();
+        fs::rename(git, bare.path().join("bare")).unwrap();
+        assert_eq!(token(&bare.path().join("bare"), None, false), remotes);
+        assert_eq!(token(&bare.path().join("bare/refs"), None, false), remotes);
+        fs::remove_dir(bare.path().join("bare/objects")).unwrap();
+        assert_eq!(token(&bare.path().join("bare"), None, false), None);
     }
 
     #[test]

@@ -164,12 +164,14 @@ fn is_login(word: &str) -> bool {
 pub fn named_in(bytes: &[u8]) -> Option<String> {
     memchr::memchr2_iter(b'=', b':', bytes).find_map(|at| {
         let (before, value) = (bytes.get(..at)?, bytes.get(at + 1..)?);
-        let (before, value) = if bytes.get(at) == Some(&b':') { member(before, value)? } else { (before, value) };
+        let is_member = bytes.get(at) == Some(&b':');
+        let (before, value) = if is_member { member(before, value)? } else { (before, value) };
         let length = before.iter().rev().take_while(|byte| url_safe(**byte)).take(LONGEST_NAME).count();
         let (before, name) = before.split_at(before.len() - length);
         let name = std::str::from_utf8(name).ok()?;
         let name = if before.ends_with(b"\\") { unescaped(name) } else { name };
-        (looks_secret(name, value) && says_secret(name)).then(|| name.to_owned())
+        let looks_secret = if is_member { quotes_secret(value) } else { looks_secret(name, value) };
+        (looks_secret && says_secret(name)).then(|| name.to_owned())
     })
 }
 
@@ -223,9 +225,22 @@ fn looks_secret(name: &str, value: &[u8]) -> bool {
     let value = value.get(..LONGEST_VALUE).unwrap_or(value);
     let length = value.iter().take_while(|byte| byte.is_ascii_graphic() && !b"\"'&".contains(byte)).count();
     let value = value.get(..length).unwrap_or_default();
+    may_be_secret(value) && !is_code(name, value)
+}
+
+/// The same of a value with its quotation marks: all between them belongs to it, whatever it is.
+fn quotes_secret(value: &[u8]) -> bool {
+    let Some((quote, value)) = value.split_first() else { return false };
+    let value = value.get(..LONGEST_VALUE).unwrap_or(value);
+    may_be_secret(value.split(|byte| byte == quote).next().unwrap_or_default())
+}
+
+/// Armour (RFC 7468, RFC 9580) says itself where it is a private key.
+fn may_be_secret(value: &[u8]) -> bool {
     let stands_for =
         value.iter().all(|byte| b"*x.-_".contains(byte)) || matches!(value.first(), Some(b'$' | b'<' | b'='));
-    length >= LEAST_VALUE && !stands_for && !value.iter().all(u8::is_ascii_digit) && !is_code(name, value)
+    let is_other = stands_for || value.iter().all(u8::is_ascii_digit) || value.starts_with(b"-----BEGIN ");
+    value.len() >= LEAST_VALUE && !is_other
 }
 
 /// `os.getenv(…`, `config[0]`: what a program asks for, not what it gets. Its quotations are cut off before; a bracket behind which
@@ -297,11 +312,11 @@ fn has_jwt(bytes: &[u8]) -> bool {
     })
 }
 
-/// PEM (RFC 7468): any label that ends in `PRIVATE KEY`.
+/// PEM (RFC 7468) and PGP's armour (RFC 9580 §6.2): any label that says `PRIVATE KEY`.
 fn has_private_key(bytes: &[u8]) -> bool {
     places(bytes, "-----BEGIN ").any(|at| {
         let label = bytes.iter().skip(at + 11).take(40).copied().take_while(|byte| *byte != b'-');
-        label.collect::<Vec<_>>().ends_with(b"PRIVATE KEY")
+        memmem::find(&label.collect::<Vec<_>>(), b"PRIVATE KEY").is_some()
     })
 }
 
@@ -355,6 +370,11 @@ mod tests {
             (r#"{"body":"{\"client_secret\": \"canary-9f3b\"}"}"#, "client_secret"),
             (r#"{"API_TOKEN": "canary-9f3b"}"#, "API_TOKEN"),
             ("[{'id': 1, 'jupyter_token': 'canary-9f3b'}]", "jupyter_token"),
+            (r#"{"password": "can ary 9f3b"}"#, "password"),
+            (r#"{"password": "c&nary-9f3b"}"#, "password"),
+            (r#"{"password": "can'ary-9f3b"}"#, "password"),
+            (r#"{"password": "canary(9f)3b"}"#, "password"),
+            (r#"{"signature": "canary-9f3b"}"#, "signature"),
         ] {
             assert_eq!(named_in(text.as_bytes()).as_deref(), Some(name), "{text}");
         }
@@ -383,6 +403,8 @@ mod tests {
             "session=requests.Session()",
             r#"{"token": null, "password": "", "secret": {"a": "abcdefghij"}, "access_token": "********"}"#,
             r#"{"next_page_token": "abcdefghijkl", "key": "abcdefghijkl", "max_tokens": "1000000000"}"#,
+            // What GitHub says of each signed commit.
+            r#"{"verification": {"signature": "-----BEGIN PGP SIGNATURE-----\n\nabcdefghijkl"}}"#,
             "token: abcdefghijkl",
             "\"token\" : abcdefghijkl",
             ":\"abcdefghijkl\"",
@@ -448,6 +470,7 @@ mod tests {
             "x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc",
             "-----BEGIN PRIVATE KEY-----\nMII",
             "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+            "-----BEGIN PGP PRIVATE KEY BLOCK-----\n",
         ] {
             assert!(token_in(text.as_bytes()).is_some(), "{text}");
         }
@@ -471,6 +494,7 @@ mod tests {
             "eyJhbGciOiJIUzI1NiJ9.short.x",
             "-----BEGIN CERTIFICATE-----",
             "-----BEGIN PUBLIC KEY-----",
+            "-----BEGIN PGP SIGNATURE-----",
         ] {
             assert_eq!(token_in(text.as_bytes()), None, "{text}");
         }

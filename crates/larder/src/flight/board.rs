@@ -65,7 +65,7 @@ pub(crate) struct Listener {
 /// How a caller wants to fly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket<'a> {
-    pub(crate) plan: &'a Plan,
+    pub(crate) plan: &'a Arc<Plan>,
     /// Follow nobody and let nobody follow.
     pub(crate) alone: bool,
     /// May be given answers that others asked for; else only those of a flight that the same credential leads.

@@ -21,7 +21,7 @@ use crate::{
 };
 use board::Ticket;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use larder_core::{QueryKey, Variant, freshness::vary_matches, share::CredentialDigest};
+use larder_core::{QueryKey, Variant, freshness::vary_matches, judge::Plan, share::CredentialDigest};
 use spool::Spool;
 use std::{
     sync::{Arc, PoisonError},
@@ -73,6 +73,8 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Flight {
     place: Place,
+    /// What the leader asks.
+    plan: Arc<Plan>,
     /// The leader's credential: where answers are shared, the flight itself shows that the origin accepts it.
     credential: Option<CredentialDigest>,
     /// From before the origin was asked: who comes after an invalidation or a removal does not follow, and what it brings is
@@ -190,6 +192,7 @@ impl Flight {
     fn new(place: Place, ticket: Ticket<'_>, finish: bool, listeners: usize) -> Self {
         Self {
             place,
+            plan: Arc::clone(ticket.plan),
             credential: ticket.plan.credential.clone(),
             since: ticket.since,
             varies: ticket.varies.to_vec(),
@@ -219,10 +222,9 @@ impl Flight {
         let headers = &ticket.plan.want.headers;
         match &*self.phase.borrow() {
             // Who knows what answers vary with waits for none that may be another's: one after the other, he would for all.
-            Phase::Asking => match (self.varies.is_empty(), ticket.varies.is_empty()) {
-                (true, knows_nothing) => knows_nothing,
-                (false, _) => vary_matches(&self.varies, headers),
-            },
+            Phase::Asking => {
+                vary_matches(&self.varies, headers) && vary_matches(ticket.varies, &self.plan.want.headers)
+            }
             Phase::Streaming(answer) | Phase::Committing(answer) => vary_matches(&answer.vary, headers),
             Phase::Landed(_) => false,
         }

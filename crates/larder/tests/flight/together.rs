@@ -263,6 +263,30 @@ async fn many_forms_are_asked_for_at_once() {
     assert!(bodies.iter().enumerate().all(|(n, body)| *body == bodies[n % 10]), "{bodies:?}");
 }
 
+/// … and waits for one of its own form, whoever leads it and whatever he knows.
+#[tokio::test(start_paused = true)]
+async fn a_flight_of_the_own_form_is_followed() {
+    let gates = [Gate::new(), Gate::new()];
+    let held = gates.clone();
+    let world = World::new(Scripted::new(move |n, _| {
+        let reply = Reply::ok(format!("answer {n}")).header("vary", "accept-language");
+        if let Some(gate) = held.get(n) { reply.headers_after(gate) } else { reply }
+    }));
+    let german = world.begin(question("a").header("accept-language", "de"));
+    world.origin.called(1).await;
+    let french = || question("a").header("accept-language", "fr");
+    let follower = world.begin(french());
+    settle().await;
+    let other = world.begin(french().control("no-cache"));
+    world.origin.called(2).await;
+    gates[0].open();
+    assert_eq!(german.await.unwrap().body, "answer 0");
+    settle().await;
+    gates[1].open();
+    assert_eq!((other.await.unwrap().body, follower.await.unwrap().body), ("answer 1".into(), "answer 1".into()));
+    assert_eq!(world.origin.calls(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_cache_asks_and_keeps_the_new_answer() {
     let world = World::new(Scripted::new(|n, _| Reply::ok(format!("answer {n}"))));

@@ -19,6 +19,11 @@ pub(crate) static TOOL: Section = Section {
         word("env", "list of names", "Variables that change what is printed: they enter every key."),
         word("pass-env", "list of names", "Variables that mean, when they are set: run it untouched."),
         word(
+            "pass-words",
+            "list of words",
+            "Words that mean, wherever they stand in an argument: run it untouched. For filters that can look at any variable.",
+        ),
+        word(
             "credential-env",
             "list of names",
             "Variables that hold credentials: their values choose the share, as digests.",
@@ -84,6 +89,9 @@ pub(crate) fn read_tool(table: &Table<'_>) -> Option<Tool> {
         flags: read_flags(table),
         env: names(table, "env"),
         pass_env: names(table, "pass-env"),
+        pass_words: checked(table, "pass-words", "word of letters, digits and `_`", |text| {
+            !text.is_empty() && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+        }),
         credential_env: names(table, "credential-env"),
         files: paths(table, "files"),
         credential_files: paths(table, "credential-files"),
@@ -269,6 +277,10 @@ mod tests {
             ("command = \"t\"\nflags = [\"-a\"]\npass-flags = [\"-a\"]", "t.toml:7: the flag `-a` is named twice"),
             ("command = \"t\"\nenv = [\"$A\"]", "t.toml:6: `env` names `$A`, expected a variable's name"),
             ("command = \"t\"\npass-env = [\"\"]", "t.toml:6: `pass-env` names ``, expected a variable's name"),
+            (
+                "command = \"t\"\npass-words = [\"$A\"]",
+                "t.toml:6: `pass-words` names `$A`, expected a word of letters, digits and `_`",
+            ),
             (
                 "command = \"t\"\ncredential-env = [\"A=b\"]",
                 "t.toml:6: `credential-env` names `A=b`, expected a variable's name",

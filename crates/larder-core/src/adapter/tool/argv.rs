@@ -9,8 +9,8 @@ use std::sync::Arc;
 pub enum Line {
     /// One of these operations, every word of it understood.
     Operation(Arc<Operation>),
-    /// An operation, with a flag that says: untouched. Which flag.
-    PassFlag(Option<Arc<Operation>>, String),
+    /// An operation, with a flag or a word that says: untouched. Which one.
+    Untouched(Option<Arc<Operation>>, String),
     /// An operation, with something in its command line that no rule knows: what.
     Strange(Arc<Operation>, String),
     /// No operation's sub-command.
@@ -117,7 +117,7 @@ impl Adapter {
         let (words, passing) = leading_words(Pieces::new(args, &common));
         match (self.longest(&words), passing) {
             (Some((operation, length)), _) => judge_line(tool, operation, length, args),
-            (None, Some(flag)) if words.is_empty() => Line::PassFlag(None, flag),
+            (None, Some(flag)) if words.is_empty() => Line::Untouched(None, of_flag(&flag)),
             (None, _) => Line::Unknown,
         }
     }
@@ -170,5 +170,10 @@ fn judge_line(tool: &Tool, operation: &Arc<Operation>, length: usize, args: &[St
     if words > most {
         return Line::Strange(found(), format!("{} arguments, at most {} are known", words - length, rule.positionals));
     }
-    passing.map_or_else(|| Line::Operation(found()), |flag| Line::PassFlag(Some(found()), flag.to_owned()))
+    let said = passing.map(of_flag).or_else(|| tool.pass_word(args).map(|word| format!("the word `{word}`")));
+    said.map_or_else(|| Line::Operation(found()), |said| Line::Untouched(Some(found()), said))
+}
+
+fn of_flag(flag: &str) -> String {
+    format!("the flag `{flag}`")
 }

@@ -17,6 +17,8 @@ pub struct Tool {
     pub env: Vec<String>,
     /// Variables that, when set, mean: run it untouched (debugging, forced terminal output).
     pub pass_env: Vec<String>,
+    /// Words that mean, wherever they stand in an argument: run it untouched (filters that look at any variable).
+    pub pass_words: Vec<String>,
     /// Variables that hold credentials: they enter the share's digest.
     pub credential_env: Vec<String>,
     /// Files that change what the tool prints: their digests enter the question. `~/…` and `$NAME/…` are expanded.
@@ -25,6 +27,15 @@ pub struct Tool {
     pub credential_files: Vec<String>,
     /// Texts in stdout or stderr that mean that the tool failed, whatever its exit code says.
     pub fail_when: Vec<String>,
+}
+
+impl Tool {
+    /// The first of its [`pass_words`](Self::pass_words) that stands in one of the arguments.
+    fn pass_word(&self, args: &[String]) -> Option<&str> {
+        let mut words =
+            args.iter().flat_map(|arg| arg.split(|letter: char| !letter.is_alphanumeric() && letter != '_'));
+        words.find_map(|word| self.pass_words.iter().find(|known| *known == word).map(String::as_str))
+    }
 }
 
 /// What an operation says of its command lines.

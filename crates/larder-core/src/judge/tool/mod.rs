@@ -38,9 +38,7 @@ pub fn judge_tool(adapter: Option<&Adapter>, command: &str, args: &[String], opt
     let Some((adapter, tool)) = known else { return without_adapter(command, options) };
     match adapter.recognise(tool, args) {
         Line::Operation(operation) => judge_operation(adapter, tool, operation, options),
-        Line::PassFlag(operation, flag) => {
-            pass(PassReason::Excluded(format!("the flag `{flag}`")), operation.as_deref(), Vec::new())
-        }
+        Line::Untouched(operation, said) => pass(PassReason::Excluded(said), operation.as_deref(), Vec::new()),
         // What is not understood may have written: everything of this tool that is kept may be stale now.
         Line::Strange(operation, what) => pass(PassReason::Excluded(what), Some(&*operation), reads(adapter)),
         Line::Unknown => pass(PassReason::NoOperation, None, reads(adapter)),

@@ -121,6 +121,16 @@ fn what_a_signal_cut_short_is_not_kept_and_the_next_one_leads() {
     assert_eq!((desk.count(), flights(&desk)), (2, 0));
 }
 
+/// A script of the tool's name before it on the `PATH` that calls larder.
+#[test]
+fn a_tool_that_runs_itself_through_the_runner_does_not_wait_for_itself() {
+    let desk = Desk::new();
+    let larder = env!("CARGO_BIN_EXE_larder");
+    desk.tool("itself", &format!("echo x >> $COUNT; exec {larder} run --ttl 1h -- itself"));
+    let seen = ends_soon(start(desk.larder(&["--ttl", "1h", "--", "itself"])));
+    assert_eq!((seen.code, desk.count()), (Some(125), 8), "{seen:?}");
+}
+
 #[test]
 fn a_waiting_runner_can_be_ended() {
     let desk = Desk::new();

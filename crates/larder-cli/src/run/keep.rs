@@ -42,13 +42,21 @@ impl Runner {
             }
             return self.hit(&found.run);
         }
-        match flight::join(&dir, &flight_name(&keep)) {
+        match self.join(&dir, &flight_name(&keep)) {
             Role::Lead(leader) => self.lead(program, keep, settings, &dir, leader),
             Role::Served => match store::look_up_fresh(&dir, &keep) {
                 Some(run) => self.hit(&run),
                 None => self.alone(program, keep, settings),
             },
             Role::Released | Role::Alone => self.alone(program, keep, settings),
+        }
+    }
+
+    /// Inside another runner nobody waits: it may be that one who leads, or one who waits for it.
+    fn join(&self, dir: &Path, flight: &str) -> Role {
+        match self.depth {
+            0 => flight::join(dir, flight),
+            _ => flight::lead(dir, flight).map_or(Role::Served, Role::Lead),
         }
     }
 

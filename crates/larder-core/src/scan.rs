@@ -2,7 +2,7 @@
 //! stands in a question. It knows forms, not values, so that it errs on the side of seeing too much.
 
 use crate::secret::{
-    has_address_with, has_credential_address, is_credential_name, is_credential_variable, is_folder_variable,
+    has_address_with, has_credential_address, is_credential_name, is_credential_variable, is_no_credential_variable,
     is_only_a_key,
 };
 use data_encoding::BASE64_NOPAD;
@@ -194,7 +194,7 @@ fn unescaped(name: &str) -> &str {
 fn says_secret(name: &str) -> bool {
     let is_variable = !name.bytes().any(|byte| byte.is_ascii_lowercase());
     match is_variable {
-        true => !is_folder_variable(name) && (is_credential_name(name) || is_credential_variable(name)),
+        true => !is_no_credential_variable(name) && (is_credential_name(name) || is_credential_variable(name)),
         false => says_openly(name),
     }
 }

@@ -10,7 +10,7 @@ pub use self::{
 };
 pub(crate) use self::{
     address::{has_address_with, is_credential_path},
-    names::{is_credential_name, is_folder_variable, is_only_a_key, is_sure_credential_header},
+    names::{is_credential_name, is_no_credential_variable, is_only_a_key, is_sure_credential_header},
 };
 
 use crate::share::CredentialDigest;

@@ -41,16 +41,28 @@ fn parts(name: &str) -> impl Iterator<Item = &str> {
     std::iter::once(name).chain(apart.into_iter().flatten())
 }
 
-/// Where a shell stands and stood: no password for all its name.
-pub(crate) fn is_folder_variable(name: &str) -> bool {
-    matches!(name, "PWD" | "OLDPWD")
+/// Where a shell stands and stood, and which desktop and terminal it is in: no credentials for all their names. On some desktops
+/// one of them is a word that stands in many an output.
+pub(crate) fn is_no_credential_variable(name: &str) -> bool {
+    const ORDINARY: [&str; 9] = [
+        "PWD",
+        "OLDPWD",
+        "DESKTOP_SESSION",
+        "GNOME_DESKTOP_SESSION_ID",
+        "KONSOLE_DBUS_SESSION",
+        "TERM_SESSION_ID",
+        "XDG_SESSION_ID",
+        "SSH_AUTH_SOCK",
+        "PASSWORD_STORE_DIR",
+    ];
+    ORDINARY.contains(&name)
 }
 
 /// Whether an environment variable of this name holds a credential: `CI_TOKEN`, `SERVICE_API_KEY`, `PGPASSWORD`, …
 #[must_use]
 pub fn is_credential_variable(name: &str) -> bool {
     let words = words(name);
-    if is_folder_variable(name) {
+    if is_no_credential_variable(name) {
         return false;
     }
     is(&words) || ["passphrase", "secret", "credential", "token"].iter().any(|word| words.contains(word))

@@ -7,7 +7,7 @@ use crate::{
     scan,
     secret::{
         Secret, credential_digest, is_credential_header, is_credential_parameter, is_credential_variable,
-        is_folder_variable,
+        is_no_credential_variable,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -67,7 +67,7 @@ impl<'s> Concealer<'s> {
 
 /// Whether a variable holds a credential, by its name or by what it holds.
 pub(super) fn is_secret_variable(name: &str, value: &str) -> bool {
-    let is_named = is_credential_variable(name) || says_secret(name) && !is_folder_variable(name);
+    let is_named = is_credential_variable(name) || says_secret(name) && !is_no_credential_variable(name);
     is_named || holds_credential(value)
 }
 
@@ -211,8 +211,14 @@ mod tests {
         ] {
             assert!(is_secret_variable(name, value), "{name}");
         }
-        for (name, value) in [("PWD", "/srv/work"), ("OLDPWD", "/srv"), ("PATH", "/usr/bin:/bin"), ("HOME", "/srv/me")]
-        {
+        for (name, value) in [
+            ("DESKTOP_SESSION", "ubuntu"),
+            ("SSH_AUTH_SOCK", "/tmp/agent"),
+            ("PWD", "/srv/work"),
+            ("OLDPWD", "/srv"),
+            ("PATH", "/usr/bin:/bin"),
+            ("HOME", "/srv/me"),
+        ] {
             assert!(!is_secret_variable(name, value), "{name}");
         }
     }

@@ -189,6 +189,11 @@ fn secrets_never_reach_the_disk() {
     assert_eq!(run("canary-other"), "2", "another credential is another question");
     assert!(desk.holds("readable-value"), "the question is on disk");
     assert!(!desk.holds("canary"));
+    // A password on standard input: who has its bare digest tries words.
+    let command = desk.larder(&["--ttl", "1h", "--", "sh", "-c", "cat > /dev/null; echo digested"]);
+    assert_eq!(run_support::with_stdin(command, b"canary-stdin").out, "digested\n");
+    assert!(desk.holds("digested"), "it is kept");
+    assert!(!desk.holds("a285a385fa5148f1b7bd5042cf9e87a2ab26ae8378c65f4976af83287e4f340b"));
 }
 
 #[test]

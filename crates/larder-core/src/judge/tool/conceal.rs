@@ -32,6 +32,15 @@ impl<'s> Concealer<'s> {
     /// `{"hmac": …}`: an object, so that no plain argument can pose as one.
     fn conceal(&mut self, place: String, value: &str) -> Json {
         self.concealed.push(place);
+        self.hmac(value)
+    }
+
+    /// What is on standard input may be a password, which its bare digest would tell to whoever guesses.
+    pub(super) fn stdin(&self, digest: &str) -> Json {
+        self.hmac(digest)
+    }
+
+    fn hmac(&self, value: &str) -> Json {
         let digest = credential_digest(self.secret, &[("value".to_owned(), Secret::new(value))]);
         let mut object = Object::default();
         object.insert("hmac", Json::String(digest.as_str().to_owned()));

@@ -184,10 +184,11 @@ fn params(tool: &str, args: &[String], facts: &Facts, concealer: &mut Concealer<
     let mut params = Object::default();
     params.insert("argv", Json::Array(concealer.args(tool, args)));
     let text = |text: &String| Json::String(text.clone());
-    let optional = [("cwd", &facts.cwd), ("program", &facts.program), ("stdin", &facts.stdin)];
+    let optional = [("cwd", &facts.cwd), ("program", &facts.program)];
     for (name, value) in optional {
         value.iter().for_each(|value| params.insert(name, text(value)));
     }
+    facts.stdin.iter().for_each(|digest| params.insert("stdin", concealer.stdin(digest)));
     if !facts.env.is_empty() {
         let mut env = Object::default();
         facts.env.iter().for_each(|(name, value)| env.insert(name, concealer.variable(name, value)));

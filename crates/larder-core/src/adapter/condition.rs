@@ -22,6 +22,11 @@ pub(crate) static CONDITION: Section = Section {
         word("present", "`true` or `false`", "Whether there is a value."),
         word("is", "value or list of values", "There is a value, and it is (one of) these."),
         word("not", "value or list of values", "There is a value, and it is none of these."),
+        word(
+            "begins",
+            "text or list of texts",
+            "There is a value, and it begins with (one of) these, in whatever case.",
+        ),
         word("hex", "number", "There is a value, and it is so many hexadecimal digits (`40`: a Git commit)."),
     ]],
 };
@@ -44,6 +49,8 @@ pub enum Test {
     Is(Vec<Json>),
     /// A value is none of these.
     Not(Vec<Json>),
+    /// A value begins with one of these, in whatever ASCII case.
+    Begins(Vec<String>),
     /// A value is so many hexadecimal digits.
     Hex(usize),
 }
@@ -52,9 +59,10 @@ impl Condition {
     /// Reads one; what is wrong is reported.
     pub(crate) fn read(table: &Table<'_>) -> Option<Self> {
         let at = read_place(table, "at");
-        let tests: Vec<_> = ["present", "is", "not", "hex"].into_iter().filter(|word| table.has(word)).collect();
+        let tests: Vec<_> =
+            ["present", "is", "not", "begins", "hex"].into_iter().filter(|word| table.has(word)).collect();
         let [word] = tests.as_slice() else {
-            let hint = "write one of `present`, `is`, `not`, `hex`".to_owned();
+            let hint = "write one of `present`, `is`, `not`, `begins`, `hex`".to_owned();
             table.doc.report(&table.span, format!("a condition has {} tests, expected one", tests.len()), Some(hint));
             return None;
         };
@@ -70,6 +78,7 @@ impl Condition {
             Test::Present(expected) => values.is_empty() != *expected,
             Test::Is(known) => values.iter().any(|value| known.contains(value)),
             Test::Not(known) => values.iter().any(|value| !known.contains(value)),
+            Test::Begins(starts) => values.iter().any(|value| begins(value, starts)),
             Test::Hex(digits) => values.iter().any(|value| is_hex(value, *digits)),
         }
     }
@@ -105,6 +114,7 @@ impl Test {
             "present" => table.optional_flag(word).map(Self::Present),
             "is" => values(table, word).map(Self::Is),
             "not" => values(table, word).map(Self::Not),
+            "begins" => starts(table, word).map(Self::Begins),
             _ => match table.numbers(word, 1, 128).as_slice() {
                 [digits] => Some(Self::Hex(usize::from(*digits))),
                 [] => None,
@@ -129,6 +139,14 @@ impl Test {
     }
 }
 
+fn begins(value: &Json, starts: &[String]) -> bool {
+    let Json::String(text) = value else { return false };
+    let begins = |start: &String| {
+        text.as_bytes().get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    starts.iter().any(begins)
+}
+
 fn is_hex(value: &Json, digits: usize) -> bool {
     matches!(value, Json::String(text) if text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -151,6 +169,16 @@ fn values(table: &Table<'_>, word: &str) -> Option<Vec<Json>> {
         return None;
     }
     Some(values)
+}
+
+/// The texts under `word`. Everything begins with an empty one.
+fn starts(table: &Table<'_>, word: &str) -> Option<Vec<String>> {
+    let texts: Vec<_> = table.texts(word).into_iter().map(|(text, _)| text).collect();
+    if texts.is_empty() || texts.iter().any(String::is_empty) {
+        table.report(word, format!("`{word}` holds an empty text, or none"), None);
+        return None;
+    }
+    Some(texts)
 }
 
 /// A TOML scalar as JSON: numbers through their spelling, so that `0` and `0.0` are one.
@@ -183,6 +211,7 @@ impl fmt::Display for Condition {
             Test::Present(false) => write!(f, "{} is missing", self.at),
             Test::Is(values) => write!(f, "{} is {}", self.at, list(values)),
             Test::Not(values) => write!(f, "{} is not {}", self.at, list(values)),
+            Test::Begins(starts) => write!(f, "{} begins with `{}`", self.at, starts.join("` or `")),
             Test::Hex(digits) => write!(f, "{} is {digits} hexadecimal digits", self.at),
         }
     }

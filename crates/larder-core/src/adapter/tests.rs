@@ -180,7 +180,7 @@ fn a_placeholder_is_no_credential() {
 
 #[test]
 fn conditions() {
-    let one = "expected one\nhint: write one of `present`, `is`, `not`, `hex`";
+    let one = "expected one\nhint: write one of `present`, `is`, `not`, `begins`, `hex`";
     let places = "hint: write `/member` for the JSON body, `?name` for the query, `name:` for a header, `{name}` for a placeholder";
     let cases = [
         ("{ at = \"/a\" }", format!("a condition has 0 tests, {one}")),
@@ -197,10 +197,12 @@ fn conditions() {
         ("{ at = \"/a\", present = 1 }", "`present` is a number, expected `true` or `false`".to_owned()),
         ("{ at = \"/a\", is = [[1]] }", "`is` holds something else than texts, numbers, `true` and `false`".to_owned()),
         ("{ at = \"/a\", not = [] }", "`not` holds something else than texts, numbers, `true` and `false`".to_owned()),
+        ("{ at = \"/a\", begins = [\"a\", \"\"] }", "`begins` holds an empty text, or none".to_owned()),
         ("{ at = \"/a\", hex = 0 }", "`hex` is a number, expected whole numbers from 1 to 128".to_owned()),
         (
             "{ at = \"/a\", iss = 0, is = 1 }",
-            "unknown word `iss` in `{ at = … }`\nhint: its words are `at`, `present`, `is`, `not`, `hex`".to_owned(),
+            "unknown word `iss` in `{ at = … }`\nhint: its words are `at`, `present`, `is`, `not`, `begins`, `hex`"
+                .to_owned(),
         ),
         ("1", "`{word}` is a number, expected a table ({ at = … })".to_owned()),
     ];

@@ -166,7 +166,17 @@ fn operations_are_found_without_a_body() {
     let stale = |service, line: &str, headers: Pairs<'_>| {
         with(line, headers, |request, _| stale_operations(&registry(service), request, ""))
     };
-    let pods = ["pod_status", "pod_list", "pod_logs", "service_endpoints", "resource_quota"];
+    let pods = [
+        "pod_status",
+        "pod_list",
+        "pod_logs",
+        "service_endpoints",
+        "resource_quota",
+        "deployment_status",
+        "deployment_list",
+        "statefulset_status",
+        "daemonset_status",
+    ];
     assert_eq!(stale("kubernetes", "POST /api/v1/namespaces/d/pods", &[]), pods);
     for path in ["//api/v1/namespaces/d/pods", "/api/v1/namespaces/d/pods/", "/api/v1/x/../namespaces/d/%70ods;a=b"] {
         assert_eq!(stale("kubernetes", &format!("POST {path}"), &[]), pods, "{path}");

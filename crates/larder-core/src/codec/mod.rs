@@ -113,6 +113,16 @@ impl Watcher {
         }
     }
 
+    /// How many bytes [`Watcher::finish`] has yet to look into: a large document takes longer than a thread that serves
+    /// others may be held up.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        match &self.0 {
+            Form::Whole(whole) => whole.held(),
+            Form::Stream(_) | Form::Unseen | Form::Refused(_) => 0,
+        }
+    }
+
     /// The origin ended the body properly (right length, last chunk).
     #[must_use]
     pub fn finish(self) -> Completion {

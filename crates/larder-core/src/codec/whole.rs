@@ -68,6 +68,10 @@ impl Whole {
         }
     }
 
+    pub(super) const fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     pub(super) fn finish(mut self) -> Result<Findings, String> {
         if self.too_large {
             return self.unread("the answer is too large to be looked into".to_owned(), !self.conditions.is_empty());

@@ -83,6 +83,15 @@ fn no_beginning_of_a_document_is_complete() {
 }
 
 #[test]
+fn what_is_left_to_look_into_at_the_end() {
+    for (operation, media, body, unread) in [("chat", JSON, CHAT, CHAT.len()), ("chat", EVENTS, CHAT_STREAM, 0)] {
+        let mut watcher = Watcher::new(&plan(operation), 200, &headers(&[("content-type", media)]));
+        body.as_bytes().chunks(100).for_each(|piece| watcher.feed(piece));
+        assert_eq!(watcher.unread(), unread, "{operation} {media}");
+    }
+}
+
+#[test]
 fn finishes_that_mean_that_something_is_missing() {
     for (operation, at, values) in [
         ("chat", r#"{"choices":[{"index":0,"finish_reason":"VALUE"}]}"#, ["length", "content_filter"].as_slice()),

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Body, Entry, Error, Origin, OriginAnswer, OriginError,
     stats::Event,
-    sync::{JoinHandle, spawn, timeout},
+    sync::{JoinHandle, spawn, spawn_blocking, timeout},
 };
 use bytes::Bytes;
 use futures_core::{future::BoxFuture, stream::BoxStream};
@@ -221,7 +221,7 @@ impl Pilot {
         writer: &mut Writer,
     ) -> Option<BoxFuture<'static, bool>> {
         let most = self.flights.limits.max_body;
-        let findings = match watcher.finish() {
+        let findings = match finish(watcher).await {
             Completion::Complete(_) if most > 0 && writer.len() > most => {
                 self.not_kept(&format!("the body is larger than `{most}` bytes"));
                 return None;
@@ -310,6 +310,17 @@ fn streaming(status: StatusCode, headers: &HeaderMap, keep: &Keep, spool: Arc<Sp
         spool,
         kept: watch::Sender::new(None),
     }
+}
+
+/// A document of more bytes is looked into by another thread: whoever is served by this one would wait for it.
+const LARGE: usize = 256 << 10;
+
+async fn finish(watcher: Watcher) -> Completion {
+    if watcher.unread() <= LARGE {
+        return watcher.finish();
+    }
+    let looked = spawn_blocking(move || watcher.finish()).await;
+    looked.unwrap_or_else(|error| Completion::Incomplete(format!("the answer was not looked into: {error}")))
 }
 
 /// End-to-end headers without `age`, which is told apart.

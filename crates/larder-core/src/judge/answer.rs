@@ -60,13 +60,26 @@ pub fn judge_head(plan: &Plan, status: StatusCode, headers: &HeaderMap, now: Tim
 }
 
 /// The headers of an answer as they are stored: in order, without hop-by-hop ones (RFC 9110 §7.6.1 and those that
-/// `Connection` names), `set-cookie` and `age`.
+/// `Connection` names), `set-cookie` and `age`; where others are given the answer, too, without those that speak of the
+/// account that asked.
 #[must_use]
-pub fn stored_headers(headers: &HeaderMap) -> Vec<(String, serde_bytes::ByteBuf)> {
-    let kept = end_to_end(headers)
-        .into_iter()
-        .filter(|(name, _)| *name != header::SET_COOKIE && *name != header::AGE && name.as_str() != "set-cookie2");
+pub fn stored_headers(headers: &HeaderMap, share: &Share) -> Vec<(String, serde_bytes::ByteBuf)> {
+    let kept =
+        end_to_end(headers).into_iter().filter(|(name, _)| *name != header::AGE && !is_of_the_asker(name, share));
     kept.map(|(name, value)| (name.as_str().to_owned(), serde_bytes::ByteBuf::from(value.as_bytes()))).collect()
+}
+
+/// Whether a header is only for the one who asked: cookies, and, where accounts share answers, the account's name and what
+/// is left of its allowance.
+#[must_use]
+pub fn is_of_the_asker(name: &HeaderName, share: &Share) -> bool {
+    let name = name.as_str();
+    match name {
+        "set-cookie" | "set-cookie2" => true,
+        _ if !matches!(share, Share::Team | Share::Public) => false,
+        "openai-organization" | "openai-project" | "anthropic-organization-id" => true,
+        _ => name.contains("ratelimit"),
+    }
 }
 
 /// The headers of an answer that are meant for the client, in order: hop-by-hop ones left out.

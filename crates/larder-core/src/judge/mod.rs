@@ -15,7 +15,7 @@ mod tests;
 mod tool;
 mod variant;
 
-pub use answer::{end_to_end, has_validator, judge_head, stored_headers};
+pub use answer::{end_to_end, has_validator, is_of_the_asker, judge_head, stored_headers};
 pub use call::judge_call;
 pub use guard::{is_steered, wants_upgrade};
 pub use plain::judge_plain;

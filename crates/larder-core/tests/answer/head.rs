@@ -215,6 +215,19 @@ fn headers_that_are_stored() {
         ("x-request-id", "1"),
         ("x-request-id", "2"),
     ]);
-    let names: Vec<String> = stored_headers(&given).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["content-type", "date", "x-request-id", "x-request-id"]);
+    let names =
+        |given: &_, share| -> Vec<String> { stored_headers(given, &share).into_iter().map(|(name, _)| name).collect() };
+    assert_eq!(names(&given, Share::Anonymous), ["content-type", "date", "x-request-id", "x-request-id"]);
+    // Whose the account is, and what is left to it, is nobody else's.
+    let account = headers(&[
+        ("openai-organization", "o"),
+        ("openai-project", "p"),
+        ("anthropic-organization-id", "o"),
+        ("x-ratelimit-remaining-tokens", "0"),
+        ("anthropic-ratelimit-unified-status", "rejected"),
+        ("x", "y"),
+    ]);
+    assert_eq!(names(&account, Share::Team), ["x"]);
+    assert_eq!(names(&account, Share::Public), ["x"]);
+    assert_eq!(names(&account, Share::Anonymous).len(), account.len());
 }

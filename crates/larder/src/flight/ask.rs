@@ -196,7 +196,7 @@ impl Asking {
             Phase::Streaming(streaming) | Phase::Committing(streaming) | Phase::Landed(Landing::Done(streaming)) => {
                 self.count(Event::Miss);
                 let lost = || OriginError::Truncated("nobody read it in time".to_owned());
-                let answer = serve::streamed(&streaming, how, listener).ok_or_else(lost)?;
+                let answer = serve::streamed(&streaming, how, listener, &self.plan.question.share).ok_or_else(lost)?;
                 Ok(Answer { stored: streaming.is_kept().await, ..answer })
             }
             Phase::Landed(Landing::Refused(status)) => self.unkept(status, &listener, how),
@@ -261,7 +261,7 @@ impl Asking {
         if listener.late {
             return self.after_landing(listener).await;
         }
-        let Some(answer) = serve::streamed(streaming, How::Collapsed, listener) else {
+        let Some(answer) = serve::streamed(streaming, How::Collapsed, listener, &self.plan.question.share) else {
             self.alone = true;
             return Followed::Again;
         };

@@ -49,7 +49,10 @@ impl Pilot {
             question: plan.question.canonical(),
             body: writer.cid(),
             body_len: writer.len(),
-            head: Head::Http { status: draft.status.as_u16(), headers: stored_headers(&draft.headers) },
+            head: Head::Http {
+                status: draft.status.as_u16(),
+                headers: stored_headers(&draft.headers, &plan.question.share),
+            },
             created: now,
             initial_age_ms: millis(draft.keep.initial_age + on_the_way),
             ttl_ms: millis(ttl),
@@ -71,7 +74,7 @@ impl Pilot {
             return Landing::Confirmed(Box::new(entry.clone()));
         };
         let headers = updated(entry.record.headers(), news);
-        record.head = Head::Http { status, headers: stored_headers(&headers) };
+        record.head = Head::Http { status, headers: stored_headers(&headers, &self.plan.question.share) };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         let verdict = judge_head(&self.plan, status, &headers, (self.now)());
         let (lifetime, initial_age) = match verdict {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use larder_core::{Head, Record, Timestamp};
+use larder_core::{Head, Record, Share, Timestamp, judge::is_of_the_asker};
 use std::{fs::File, sync::Arc, time::Duration};
 
 /// Whether an entry can be given to an HTTP client: a tool's run cannot.
@@ -57,14 +57,16 @@ fn stored_head(record: &SharedRecord) -> (StatusCode, HeaderMap) {
     }
 }
 
-/// An answer as it streams past. Only the leader's client is given what the origin set for it alone (`set-cookie`).
+/// An answer as it streams past. Only the leader's client is given what the origin set for it alone.
 /// `None`: its beginning is no longer held.
-pub(super) fn streamed(streaming: &Streaming, how: How, listener: Listener) -> Option<Answer> {
+pub(super) fn streamed(streaming: &Streaming, how: How, listener: Listener, share: &Share) -> Option<Answer> {
     let reader = streaming.spool.reader()?;
     let mut headers = streaming.headers.clone();
     if how == How::Collapsed {
-        headers.remove(header::SET_COOKIE);
-        headers.remove("set-cookie2");
+        let own: Vec<_> = headers.keys().filter(|name| is_of_the_asker(name, share)).cloned().collect();
+        for name in own {
+            headers.remove(name);
+        }
     }
     Some(Answer {
         how,

@@ -13,6 +13,29 @@ fn team(caller: &str) -> Plan {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_accounts_name_and_allowance_are_for_the_one_who_asked() {
+    const OWN: [&str; 2] = ["openai-organization", "x-ratelimit-remaining-requests"];
+    for (share, is_told) in [(Share::Team, false), (Share::Credential(credential("one")), true)] {
+        let gate = Gate::new();
+        let reply = Reply::ok("body").header(OWN[0], "one").header(OWN[1], "0").headers_after(&gate);
+        let world = World::new(Scripted::replies([reply]));
+        let asked = || question("a").share(share.clone(), "one");
+        let leader = world.begin(asked());
+        world.origin.called(1).await;
+        let follower = world.begin(asked());
+        settle().await;
+        gate.open();
+        let (leader, follower) = (leader.await.unwrap(), follower.await.unwrap());
+        let hit = world.get(asked()).await;
+        assert_eq!(world.origin.calls(), 1);
+        for name in OWN {
+            let told = [&leader, &follower, &hit].map(|got| got.headers.contains_key(name));
+            assert_eq!(told, [true, is_told, is_told], "{name} {share:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_credentials_never_share() {
     let gate = Gate::new();
     let held = gate.clone();

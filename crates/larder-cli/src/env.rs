@@ -41,4 +41,5 @@ variables! {
     LOG = "LARDER_LOG", "what is logged to stderr, such as `info` or `larder=debug`";
     OFF = "LARDER_OFF", "`1`: `larder run` runs every tool untouched";
     DEPTH = "LARDER_DEPTH", "set by larder: how many runners are around this process";
+    AWAITED = "LARDER_AWAITED", "set by larder: others may wait for a runner around this process";
 }

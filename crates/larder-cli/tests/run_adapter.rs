@@ -71,13 +71,13 @@ fn holds_in_store(desk: &Desk, needle: &str) -> bool {
 fn a_write_makes_stale_what_its_rule_names() {
     let desk = desk();
     assert_eq!(run(&desk, "pr list"), "run 1: pr list\n");
-    assert_eq!(run(&desk, "repo list"), "run 2: repo list\n");
-    assert_eq!(run(&desk, "pr create --fill"), "run 3: pr create --fill\n");
-    assert_eq!(run(&desk, "repo list"), "run 2: repo list\n");
+    assert_eq!(run(&desk, "workflow list"), "run 2: workflow list\n");
+    assert_eq!(run(&desk, "issue create --fill"), "run 3: issue create --fill\n");
+    assert_eq!(run(&desk, "workflow list"), "run 2: workflow list\n");
     assert_eq!(run(&desk, "pr list"), "run 4: pr list\n");
     assert_eq!(run(&desk, "pr list"), "run 4: pr list\n");
     assert_eq!(run(&desk, "frobnicate"), "run 5: frobnicate\n");
-    assert_eq!(run(&desk, "repo list"), "run 6: repo list\n");
+    assert_eq!(run(&desk, "workflow list"), "run 6: workflow list\n");
 }
 
 #[test]

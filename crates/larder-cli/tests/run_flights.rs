@@ -131,6 +131,23 @@ fn a_tool_that_runs_itself_through_the_runner_does_not_wait_for_itself() {
     assert_eq!((seen.code, desk.count()), (Some(125), 8), "{seen:?}");
 }
 
+/// As in the session of an agent that was itself started by a runner.
+#[test]
+fn within_a_runner_that_leads_nobody_one_waits_for_another() {
+    let desk = Desk::new();
+    let within = || {
+        let mut command = desk.sh("echo x >> $COUNT; while [ ! -e \"$COUNT.go\" ]; do sleep 0.02; done; echo done");
+        command.env("LARDER_DEPTH", "1");
+        start(command)
+    };
+    let runs: Vec<_> = (0..3).map(|_| within()).collect();
+    desk.wait_for_count(1);
+    std::thread::sleep(Duration::from_millis(200));
+    fs::write(desk.path("count.go"), "").unwrap();
+    runs.into_iter().for_each(|child| assert_eq!(ends(child).out, "done\n"));
+    assert_eq!(desk.count(), 1);
+}
+
 #[test]
 fn a_waiting_runner_can_be_ended() {
     let desk = Desk::new();

@@ -45,6 +45,8 @@ pub(crate) struct Call<'a> {
     pub(crate) args: &'a [OsString],
     /// How deep this runner is; the tool is one deeper.
     pub(crate) depth: u32,
+    /// Others may wait for this runner, or for one around it.
+    pub(crate) awaited: bool,
     /// Its standard input, where it is not ours.
     pub(crate) stdin: Option<OwnedFd>,
 }
@@ -63,6 +65,9 @@ impl Call<'_> {
             true => command.arg(&self.program.path),
         };
         command.args(self.args).env(env::DEPTH.name, (self.depth + 1).to_string());
+        if self.awaited {
+            command.env(env::AWAITED.name, "1");
+        }
         if let Some(stdin) = &self.stdin {
             command.stdin(stdin.try_clone()?);
         }

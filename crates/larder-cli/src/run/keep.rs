@@ -3,7 +3,7 @@
 use super::{
     Runner,
     args::Form,
-    child::{self, Finished, Told},
+    child::{self, Call, Finished, Told},
     ending::{Ending, die_of},
     flight::{self, Leader, Role},
     input::Input,
@@ -52,11 +52,11 @@ impl Runner {
         }
     }
 
-    /// Inside another runner nobody waits: it may be that one who leads, or one who waits for it.
+    /// Inside a runner for which others wait nobody does: it may be that one who leads, or one who waits for it.
     fn join(&self, dir: &Path, flight: &str) -> Role {
-        match self.depth {
-            0 => flight::join(dir, flight),
-            _ => flight::lead(dir, flight).map_or(Role::Served, Role::Lead),
+        match self.awaited {
+            false => flight::join(dir, flight),
+            true => flight::lead(dir, flight).map_or(Role::Served, Role::Lead),
         }
     }
 
@@ -95,7 +95,8 @@ impl Runner {
             }
         };
         let told = Told { given_up: &|| land(false), finished };
-        let call = |stdin| self.call(program, stdin);
+        let awaited = self.awaited || leader.is_some();
+        let call = |stdin| Call { awaited, ..self.call(program, stdin) };
         let ran = stdin.and_then(|stdin| child::run_captured(&call(stdin), keep.is_one_output(), told));
         let (ending, failed) = ran.map_err(|error| {
             land(false);

@@ -74,12 +74,14 @@ fn refuse(error: &CliError) -> ExitCode {
 struct Runner {
     words: Words,
     depth: u32,
+    /// Others may wait for a runner around this one.
+    awaited: bool,
 }
 
 impl Runner {
     fn new(words: Words) -> Self {
         let depth = env::DEPTH.get().and_then(|depth| depth.to_str()?.parse().ok()).unwrap_or(0);
-        Self { words, depth }
+        Self { words, depth, awaited: env::AWAITED.get().is_some() }
     }
 
     fn go(self) -> ExitCode {
@@ -150,7 +152,7 @@ impl Runner {
     }
 
     fn call<'a>(&'a self, program: &'a Program, stdin: Option<OwnedFd>) -> Call<'a> {
-        Call { program, args: self.args(), depth: self.depth, stdin }
+        Call { program, args: self.args(), depth: self.depth, awaited: self.awaited, stdin }
     }
 
     /// Becomes the tool; only what has to be fed to it needs somebody who stays.

@@ -69,6 +69,12 @@ pub fn stored_headers(headers: &HeaderMap, share: &Share) -> Vec<(String, serde_
     kept.map(|(name, value)| (name.as_str().to_owned(), serde_bytes::ByteBuf::from(value.as_bytes()))).collect()
 }
 
+/// Ends of the names of headers that say for which account an answer is (`openai-organization`, `anthropic-organization-id`).
+const OF_THE_ACCOUNT: [&str; 5] = ["-organization", "-organization-id", "-project", "-project-id", "-account-id"];
+
+/// Words of the names of headers that say how much it may still ask.
+const ALLOWANCE: [&str; 2] = ["ratelimit", "rate-limit"];
+
 /// Whether a header is only for the one who asked: cookies, and, where accounts share answers, the account's name and what
 /// is left of its allowance.
 #[must_use]
@@ -77,8 +83,7 @@ pub fn is_of_the_asker(name: &HeaderName, share: &Share) -> bool {
     match name {
         "set-cookie" | "set-cookie2" => true,
         _ if !matches!(share, Share::Team | Share::Public) => false,
-        "openai-organization" | "openai-project" | "anthropic-organization-id" => true,
-        _ => name.contains("ratelimit"),
+        _ => OF_THE_ACCOUNT.iter().any(|end| name.ends_with(end)) || ALLOWANCE.iter().any(|word| name.contains(word)),
     }
 }
 

@@ -159,16 +159,27 @@ impl Stale {
 
     /// Forgets it: kept output is not served any more, and fills that began earlier are dropped.
     pub(crate) fn forget(&self) {
-        let Some(Ok(cache)) = self.settings.options(0).ok().map(Cache::open) else { return };
-        for operation in &self.operations {
+        let Ok(options) = self.settings.options(0) else { return };
+        let cache = match Cache::open_in_a_hurry(options, PATIENCE) {
+            Ok(cache) => cache,
+            Err(error) => return self.could_not(&error),
+        };
+        let remove = |operation: &String| {
             let what = Selection {
                 service: Some(self.service.clone()),
                 operation: Some(operation.clone()),
                 ..Selection::default()
             };
-            if let Err(error) = pollster::block_on(cache.remove(&what, now())) {
-                tracing::warn!(%error, store = %self.dir.display(), "what a write makes stale could not be forgotten");
-            }
+            pollster::block_on(cache.remove(&what, now())).err()
+        };
+        // Each of them, also after one that failed.
+        let failures: Vec<_> = self.operations.iter().filter_map(remove).collect();
+        if let Some(error) = failures.first() {
+            self.could_not(error);
         }
+    }
+
+    fn could_not(&self, error: &Error) {
+        tracing::warn!(%error, store = %self.dir.display(), "what a write makes stale could not be forgotten");
     }
 }

@@ -69,7 +69,7 @@ pub fn stored_headers(headers: &HeaderMap, share: &Share) -> Vec<(String, serde_
     kept.map(|(name, value)| (name.as_str().to_owned(), serde_bytes::ByteBuf::from(value.as_bytes()))).collect()
 }
 
-/// Ends of the names of headers that say for which account an answer is (`openai-organization`, `anthropic-organization-id`).
+/// Ends of the names of headers that say for which account an answer is (`x-organization-id`).
 const OF_THE_ACCOUNT: [&str; 5] = ["-organization", "-organization-id", "-project", "-project-id", "-account-id"];
 
 /// Words of the names of headers that say how much it may still ask.

@@ -33,11 +33,12 @@ pub(crate) fn token(folder: &Path, git_dir: Option<&Path>, head: bool) -> Option
         seen.push_str(&format!("at {}\n", folder.display()));
     }
     include(&configuration, &repository.common, NESTED, &mut seen);
-    for (text, folder) in of_the_user() {
-        include(&text, &folder, NESTED, &mut seen);
+    let named = named();
+    for (text, folder) in of_the_user().iter().chain(&named) {
+        include(text, folder, NESTED, &mut seen);
     }
-    for text in named().filter_map(|file| fs::read_to_string(file).ok()) {
-        seen.push_str(&chosen_sections(&text, &wanted).0);
+    for (text, _) in &named {
+        seen.push_str(&chosen_sections(text, &wanted).0);
     }
     if head {
         seen.push_str(&repository.head());
@@ -115,15 +116,19 @@ fn of_the_user() -> Vec<(String, PathBuf)> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let xdg = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let xdg = xdg.or_else(|| home.as_ref().map(|home| home.join(".config"))).map(|folder| folder.join("git"));
-    let usual = [(home, ".gitconfig"), (xdg, "config")];
-    let usual = usual.into_iter().filter_map(|(folder, name)| Some(folder?.join(name)));
-    let read = |file: PathBuf| Some((fs::read_to_string(&file).ok()?, file.parent()?.to_owned()));
-    usual.chain(named()).filter_map(read).collect()
+    let files = [(home, ".gitconfig"), (xdg, "config")];
+    files.into_iter().filter_map(|(folder, name)| read(folder?.join(name))).collect()
 }
 
 /// The configuration files that variables name: what is in them counts, too.
-fn named() -> impl Iterator<Item = PathBuf> {
-    ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG"].into_iter().filter_map(std::env::var_os).map(PathBuf::from)
+fn named() -> Vec<(String, PathBuf)> {
+    let variables = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG"];
+    variables.into_iter().filter_map(std::env::var_os).filter_map(|file| read(file.into())).collect()
+}
+
+/// What a file holds, and the folder in which it lies.
+fn read(file: PathBuf) -> Option<(String, PathBuf)> {
+    Some((fs::read_to_string(&file).ok()?, file.parent()?.to_owned()))
 }
 
 /// Adds to `seen` what the files hold that a configuration includes, and those that they include. Whether a condition

@@ -1,6 +1,10 @@
 //! Large bodies: files that are named by the CID of their bytes.
 
-use super::{open::Paths, trust};
+use super::{
+    open::Paths,
+    trust,
+    unpublished::{Unpublished, sync},
+};
 use crate::{Body, Error, error::At};
 use bytes::Bytes;
 use larder_core::BodyCid;
@@ -88,25 +92,6 @@ fn is_damage(error: &io::Error) -> bool {
     error.raw_os_error().is_none_or(|number| of_the_file.contains(&number))
 }
 
-/// A body's file that is whole and does not lie at its place yet.
-pub(super) struct Unpublished {
-    temporary: TempPath,
-    target: PathBuf,
-    durable: bool,
-}
-
-impl Unpublished {
-    /// Puts it at its place.
-    pub(super) fn publish(self) -> Result<(), Error> {
-        let target = &self.target;
-        self.temporary.persist(target).map_err(|error| error.error).at(target)?;
-        match target.parent().filter(|_| self.durable) {
-            Some(folder) => sync(folder),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Writes the body's file beside its place. `None`: it is there, and whole.
 pub(super) fn prepare(paths: &Paths, cid: &BodyCid, body: &Body, durable: bool) -> Result<Option<Unpublished>, Error> {
     let bodies = &paths.bodies;
@@ -128,11 +113,6 @@ pub(super) fn prepare(paths: &Paths, cid: &BodyCid, body: &Body, durable: bool) 
         sync(&temporary)?;
     }
     Ok(Some(Unpublished { temporary, target, durable }))
-}
-
-/// Has the disk write what it has of a file, or which names a folder has.
-fn sync(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|file| file.sync_all()).at(path)
 }
 
 fn write_anew(folder: &Path, cid: &BodyCid, body: &Body) -> Result<TempPath, Error> {

@@ -25,6 +25,7 @@ mod shortcuts;
 mod snapshot;
 mod transaction;
 pub(crate) mod trust;
+mod unpublished;
 mod write;
 
 use super::{

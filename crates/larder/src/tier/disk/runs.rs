@@ -3,7 +3,7 @@
 //! Each holds the record, the body and the generation under which it was kept. Current generations are in the sidecar;
 //! without a sidecar there is no hit here, and the runner asks the store itself.
 
-use super::{open::make_folder, row, trust};
+use super::{open::make_folder, row, trust, unpublished::Unpublished};
 use crate::{
     Error,
     error::At,
@@ -33,20 +33,6 @@ pub(super) struct Run<'a> {
     pub(super) cid: &'a RecordCid,
     pub(super) body: &'a [u8],
     pub(super) generation: u64,
-}
-
-/// A file that is written and not yet to be seen.
-pub(super) struct Unpublished {
-    temporary: tempfile::NamedTempFile,
-    path: PathBuf,
-}
-
-impl Unpublished {
-    /// Shows it, in place of the one before.
-    pub(super) fn publish(self) -> Result<(), Error> {
-        self.temporary.persist(&self.path).map_err(|error| error.error).at(&self.path)?;
-        Ok(())
-    }
 }
 
 /// A tool's answer, verified.
@@ -124,7 +110,7 @@ pub(super) fn prepare(
     header.extend_from_slice(run.record);
     let written = temporary.write_all(&header).and_then(|()| temporary.write_all(run.body));
     written.at(temporary.path())?;
-    Ok(Some(Unpublished { temporary, path }))
+    Ok(Some(Unpublished { temporary: temporary.into_temp_path(), target: path, durable: false }))
 }
 
 /// Removes the file of one key and form.

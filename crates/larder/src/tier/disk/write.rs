@@ -8,6 +8,7 @@ use super::{
     runs,
     schema::{INLINE, ROW_OVERHEAD},
     transaction::Transaction,
+    unpublished::Unpublished,
 };
 use crate::{Body, Entry, Error};
 use bytes::Bytes;
@@ -74,11 +75,11 @@ impl Inner {
     pub(super) fn put(&self, entry: &Entry) -> Result<bool, Error> {
         let prepared = self.prepare(entry)?;
         let body = self.prepare_body(&prepared, entry)?;
-        let put = |run: Option<runs::Unpublished>, transaction: &Transaction<'_>| {
+        let put = |run: Option<Unpublished>, transaction: &Transaction<'_>| {
             let kept = self.insert(transaction, &prepared)?;
             if kept.is_new {
                 self.place_body(body, &prepared, entry)?;
-                run.map_or(Ok(()), runs::Unpublished::publish)?;
+                run.map_or(Ok(()), Unpublished::publish)?;
             }
             Ok(kept)
         };
@@ -184,7 +185,7 @@ impl Inner {
 
     /// A large body's file is written before the lock is taken, and put at its place when the row is in: a put that fails leaves
     /// nothing behind.
-    fn prepare_body(&self, prepared: &Prepared<'_>, entry: &Entry) -> Result<Option<bodies::Unpublished>, Error> {
+    fn prepare_body(&self, prepared: &Prepared<'_>, entry: &Entry) -> Result<Option<Unpublished>, Error> {
         match prepared.inline {
             Some(_) => Ok(None),
             None => bodies::prepare(&self.paths, &prepared.record.body, &entry.body, self.options.durable),
@@ -193,22 +194,17 @@ impl Inner {
 
     /// Whoever removes a body's file holds the write lock too: what was there before it was taken may be gone, from here on it
     /// stays.
-    fn place_body(
-        &self,
-        body: Option<bodies::Unpublished>,
-        prepared: &Prepared<'_>,
-        entry: &Entry,
-    ) -> Result<(), Error> {
+    fn place_body(&self, body: Option<Unpublished>, prepared: &Prepared<'_>, entry: &Entry) -> Result<(), Error> {
         let is_gone = || prepared.inline.is_none() && !bodies::path(&self.paths.bodies, &prepared.record.body).exists();
         let body = match body {
             None if is_gone() => self.prepare_body(prepared, entry)?,
             written => written,
         };
-        body.map_or(Ok(()), bodies::Unpublished::publish)
+        body.map_or(Ok(()), Unpublished::publish)
     }
 
     /// A tool's answer is also a file that is read without the index; written now, shown when the row is in.
-    fn prepare_run(&self, prepared: &Prepared<'_>, entry: &Entry) -> Result<Option<runs::Unpublished>, Error> {
+    fn prepare_run(&self, prepared: &Prepared<'_>, entry: &Entry) -> Result<Option<Unpublished>, Error> {
         let record = prepared.record;
         if !matches!(record.head, Head::Tool { .. }) || !record.vary.is_empty() {
             return Ok(None);
